@@ -1,0 +1,1 @@
+"""Configuration: from a stack file to typed, closed, frozen values."""

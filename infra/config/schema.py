@@ -1,0 +1,99 @@
+"""The root of a stack file, and the checks that need two sections at once."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from infra.config.inventory import Inventory
+from infra.config.models import ModelServer
+from infra.config.restart import Restart
+from infra.config.types import ImageRef, Model, Slug
+from infra.errors import Finding
+
+
+class StackConfig(Model):
+    """Everything below `hearth:` that is not a service's own section."""
+
+    target: Slug = Field(default="docker", description="where the stack runs: docker")
+    extends: Slug | None = Field(default=None, description="name of a stack whose file is the base of this one")
+    image_source: Literal["official", "built"] = Field(
+        default="official",
+        alias="imageSource",
+        description="official images from their registries, or built: made from Debian and Python packages by make up",
+    )
+    images: dict[str, ImageRef] = Field(
+        default_factory=dict, description="image by service name, when another than the default is wanted"
+    )
+    inventory: Inventory = Field(default_factory=Inventory, description="hosts and groups")
+    models: dict[Slug, ModelServer] = Field(default_factory=dict, description="models to serve, by served name")
+    restart: Restart = Field(
+        default_factory=Restart, description="restart promise of everything that has none of its own"
+    )
+
+    def findings(self) -> list[Finding]:
+        """Check what no single field can: names that point to other sections, and cycles."""
+        found = []
+        for group, members in self.inventory.groups.items():
+            path = f"hearth:inventory.groups.{group}"
+            found += [
+                Finding(
+                    f"{path}.hosts", f"no host is named {host!r}", f"name one of: {', '.join(self.inventory.hosts)}"
+                )
+                for host in members.hosts
+                if host not in self.inventory.hosts
+            ]
+            found += [
+                Finding(
+                    f"{path}.children",
+                    f"no group is named {child!r}",
+                    f"name one of: {', '.join(self.inventory.groups)}",
+                )
+                for child in members.children
+                if child not in self.inventory.groups
+            ]
+        for name, model in self.models.items():
+            found += self._model_findings(f"hearth:models.{name}", name, model)
+        return found
+
+    def _model_findings(self, path: str, name: str, model: ModelServer) -> list[Finding]:
+        found = []
+        if model.place and not self.inventory.members(model.place):
+            known = ", ".join([*self.inventory.hosts, *self.inventory.groups])
+            found.append(
+                Finding(f"{path}.place", f"no host or group is named {model.place!r}", f"name one of: {known}")
+            )
+        others = [other for other in self.models if other != name]
+        found += [
+            Finding(
+                f"{path}.after", f"no other model is named {other!r}", f"name one of: {', '.join(others) or 'none yet'}"
+            )
+            for other in model.after
+            if other not in others
+        ]
+        if name in self._before(name):
+            found.append(Finding(f"{path}.after", "waits for itself in a circle", "remove one of the after: entries"))
+        if model.device == "cpu" and (model.gpus or model.tensor_parallel > 1):
+            found.append(
+                Finding(path, "is a CPU engine with gpus or tensor_parallel", "remove them, or set device: cuda")
+            )
+        if model.device != "cpu" and model.cores:
+            found.append(
+                Finding(f"{path}.cores", f"has no meaning for device {model.device}", "remove it, or set device: cpu")
+            )
+        if model.gpus and len(model.gpus) != model.tensor_parallel * model.replicas:
+            wanted = f"{model.replicas} replicas x tensor_parallel {model.tensor_parallel}"
+            fix = f"name {model.tensor_parallel * model.replicas} cards, or change tensor_parallel or replicas"
+            found.append(Finding(f"{path}.gpus", f"names {len(model.gpus)} cards for {wanted}", fix))
+        return found
+
+    def _before(self, name: str) -> set[str]:
+        before: set[str] = set()
+        queue = list(self.models[name].after)
+        while queue:
+            other = queue.pop()
+            if other in self.models and other not in before:
+                before.add(other)
+                queue.extend(self.models[other].after)
+        return before

@@ -1,0 +1,130 @@
+"""Finds the services in this folder and lets them declare.
+
+A module here that defines a Service is registered by being here: nothing else names it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from infra.config.load import nearest, validated
+from infra.config.schema import StackConfig
+from infra.errors import Finding
+from infra.plan import Plan
+from infra.services.base import Context, Service, Settings, Workload
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """Everything that a stack runs, with the context it was declared in."""
+
+    workloads: tuple[Workload, ...]
+    context: Context
+    settings: Mapping[str, Settings]
+    findings: tuple[Finding, ...]
+
+
+@cache
+def registry() -> Mapping[str, Service[Any]]:
+    """Return every service by name, sorted."""
+    found = {}
+    for module_found in pkgutil.iter_modules(__path__):
+        module = importlib.import_module(f"{__name__}.{module_found.name}")
+        for _, member in inspect.getmembers(module, inspect.isclass):
+            if issubclass(member, Service) and member.__module__ == module.__name__ and not inspect.isabstract(member):
+                found[member.name] = member()
+    return dict(sorted(found.items()))
+
+
+def settings_of(sections: Mapping[str, Any]) -> tuple[dict[str, Settings], list[Finding]]:
+    """Check the services' sections of a stack file; what isn't written has its defaults."""
+    settings: dict[str, Settings] = {}
+    findings: list[Finding] = []
+    for name, service in registry().items():
+        head, _, rest = service.section.partition(".")
+        section = sections.get(head) or {}
+        value = (section.get(rest) or {}) if rest and isinstance(section, Mapping) else section
+        checked, problems = validated(service.settings_type, value, f"hearth:{service.section}")
+        findings += problems
+        settings[name] = checked if checked is not None else service.settings_type()
+    return settings, findings + _unknown_sections(sections)
+
+
+def declare(config: StackConfig, plan: Plan, settings: Mapping[str, Settings], resolver: str) -> Declaration:
+    """Let every service that runs declare its workloads."""
+    running = {name: service for name, service in registry().items() if service.runs(settings[name], config)}
+    endpoints = tuple(
+        endpoint for name, service in running.items() for endpoint in service.endpoints(settings[name], config, plan)
+    )
+    context = Context(config, plan, endpoints, resolver)
+    workloads: list[Workload] = []
+    findings: list[Finding] = _absences(config, settings) + _places(config, settings)
+    for name, service in running.items():
+        findings += service.findings(settings[name], context)
+        workloads += service.workloads(settings[name], context)
+    findings += _unknown_images(config) + _clashes(workloads)
+    return Declaration(tuple(workloads), context, settings, tuple(findings))
+
+
+def _unknown_sections(sections: Mapping[str, Any]) -> list[Finding]:
+    found = []
+    own = set(StackConfig.model_json_schema(by_alias=True)["properties"])
+    paths = {service.section for service in registry().values()}
+    heads = {path.partition(".")[0] for path in paths}
+    for head, section in sections.items():
+        if head not in heads:
+            found.append(Finding(f"hearth:{head}", "is unknown", nearest(head, heads | own)))
+        inner = {path.partition(".")[2] for path in paths if path.startswith(f"{head}.")}
+        if inner and isinstance(section, Mapping):
+            unknown = sorted(set(section) - inner)
+            found += [Finding(f"hearth:{head}.{key}", "is unknown", nearest(key, inner)) for key in unknown]
+    return found
+
+
+def _absences(config: StackConfig, settings: Mapping[str, Settings]) -> list[Finding]:
+    wanted = (service.absence(config) for name, service in registry().items() if settings[name].enabled)
+    return [finding for finding in wanted if finding is not None]
+
+
+def _places(config: StackConfig, settings: Mapping[str, Settings]) -> list[Finding]:
+    known = ", ".join([*config.inventory.hosts, *config.inventory.groups])
+    return [
+        Finding(
+            f"hearth:{registry()[name].section}.place", f"no host or group is named {place!r}", f"name one of: {known}"
+        )
+        for name, place in ((name, setting.place) for name, setting in settings.items())
+        if place is not None and not config.inventory.members(place)
+    ]
+
+
+def _unknown_images(config: StackConfig) -> list[Finding]:
+    return [
+        Finding(f"hearth:images.{name}", "is unknown", nearest(name, registry()))
+        for name in config.images
+        if name not in registry()
+    ]
+
+
+def _clashes(workloads: list[Workload]) -> list[Finding]:
+    """Two workloads of one name, or one port of a host given to two."""
+    findings = []
+    names: dict[str, str] = {}
+    ports: dict[tuple[str, int], str] = {}
+    for workload in workloads:
+        for name in {workload.instance, *workload.aliases}:
+            other = names.setdefault(name, workload.service)
+            if other != workload.service:
+                problem = f"is the name of a {other} and of a {workload.service}"
+                findings.append(Finding(f"hearth:models.{name}", problem, "rename the model"))
+        for port in workload.published:
+            other = ports.setdefault((workload.host, port.host_port), workload.instance)
+            if other != workload.instance:
+                problem = f"port {port.host_port} is wanted by {other} and by {workload.instance}"
+                findings.append(Finding(f"host {workload.host}", problem, "change expose of one of them"))
+    return findings

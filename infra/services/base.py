@@ -1,0 +1,202 @@
+"""What a service declares, in words that no target owns."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Generic, TypeVar
+
+from pydantic import Field
+
+from images import recipes
+from infra.config.models import ModelServer
+from infra.config.restart import Restart
+from infra.config.schema import StackConfig
+from infra.config.secrets import SecretRef
+from infra.config.types import Model, PortNumber, SizeBytes, Slug
+from infra.errors import Finding
+from infra.plan import Plan
+
+
+class Settings(Model):
+    """What every service's section has; a service adds its own fields."""
+
+    enabled: bool = Field(default=True, description="whether the service runs")
+    place: Slug | None = Field(default=None, description="host it runs on; without it the first of the inventory")
+    expose: PortNumber | None = Field(
+        default=None, description="port of the host it is published on; unpublished without"
+    )
+    expose_address: str = Field(
+        default="127.0.0.1", description="address of the host that the published port listens on"
+    )
+    memory: SizeBytes | None = Field(default=None, description="RAM limit of the container, as in 2GiB")
+    environment: dict[str, str] = Field(
+        default_factory=dict, description="further environment variables of the program"
+    )
+    restart: Restart | None = Field(default=None, description="restart promise, when it differs from hearth:restart")
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """A rendered file: the whole text, no secret in it."""
+
+    path: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Volume:
+    """Data that outlives a container; `host_path` binds a directory of the host instead.
+
+    `name` is unique within the stack and host.
+    """
+
+    name: str
+    path: str
+    host_path: str | None = None
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class Published:
+    """A port of the container that the host listens for."""
+
+    container_port: int
+    host_port: int
+    address: str
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Health by an HTTP request inside the container, with the client that the image has."""
+
+    port: int
+    path: str
+    client: str = "curl"
+    interval_s: float = 5.0
+    timeout_s: float = 5.0
+    retries: int = 6
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where an instance answers, known before it exists."""
+
+    service: str
+    instance: str
+    host: str
+    port: int
+    metrics_path: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        """Host name and port, as seen from the same network."""
+        return f"{self.instance}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One container or pod, completely decided. `command` is the whole argument vector: no image adds to it.
+
+    `secret_environment` reaches the program as environment variables but the container's declaration as files;
+    `after` names instances that must be healthy before this one starts.
+    """
+
+    instance: str
+    service: str
+    host: str
+    image: str
+    command: tuple[str, ...]
+    restart: Restart
+    aliases: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    secret_environment: Mapping[str, SecretRef] = field(default_factory=dict)
+    files: tuple[ConfigFile, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    published: tuple[Published, ...] = ()
+    probe: Probe | None = None
+    start_timeout_s: float = 300.0
+    after: tuple[str, ...] = ()
+    memory_bytes: int | None = None
+    shm_bytes: int | None = None
+    cpu_set: str | None = None
+    device: str = "cpu"
+    gpus: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a service may ask while it declares: the plan, the configuration and everybody's endpoints."""
+
+    config: StackConfig
+    plan: Plan
+    endpoints: tuple[Endpoint, ...]
+    resolver: str
+
+    def of(self, service: str) -> tuple[Endpoint, ...]:
+        """Return the endpoints of a service; empty when it doesn't run."""
+        return tuple(endpoint for endpoint in self.endpoints if endpoint.service == service)
+
+    def models(self, kind: str) -> dict[str, ModelServer]:
+        """Return the models of a kind (chat, embedding), by name."""
+        return {name: model for name, model in self.config.models.items() if model.kind == kind}
+
+
+S = TypeVar("S", bound=Settings)
+
+
+class Service(ABC, Generic[S]):
+    """A kind of program. One module holds its settings, its rendered files and its workloads.
+
+    `section` is its place in the stack file; `official_image` the pinned default of its image.
+    """
+
+    name: ClassVar[str]
+    section: ClassVar[str]
+    official_image: ClassVar[str]
+    settings_type: type[S]
+
+    @abstractmethod
+    def endpoints(self, settings: S, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
+        """Return where the service will answer; nothing is rendered yet."""
+
+    @abstractmethod
+    def workloads(self, settings: S, context: Context) -> tuple[Workload, ...]:
+        """Return what runs, with every file rendered."""
+
+    def findings(self, settings: S, context: Context) -> tuple[Finding, ...]:
+        """Return what a reader must know about this service in this stack; none by default."""
+        del settings, context
+        return ()
+
+    def absence(self, config: StackConfig) -> Finding | None:
+        """Say why the service can't be part of this stack although it is wanted; None when it can."""
+        del config
+        return None
+
+    def runs(self, settings: S, config: StackConfig) -> bool:
+        """Whether the service is part of this stack."""
+        return settings.enabled and self.image(config) is not None
+
+    def image(self, config: StackConfig) -> str | None:
+        """Return the image: the stack's own, else a built one where it is wanted and can be, else the official one."""
+        own = config.images.get(self.name)
+        if own is not None:
+            return own
+        if config.image_source == "built":
+            recipe = recipes.SERVICES.get(self.name)
+            return recipes.reference(recipe) if recipe is not None else None
+        return self.official_image
+
+    def host(self, settings: S, config: StackConfig) -> str:
+        """Return the host that the service runs on."""
+        hosts = config.inventory.members(settings.place) if settings.place else ()
+        return hosts[0] if hosts else next(iter(config.inventory.hosts), "local")
+
+    def published(self, settings: S, container_port: int) -> tuple[Published, ...]:
+        """Return the published port, when the settings expose the service."""
+        if settings.expose is None:
+            return ()
+        return (Published(container_port, settings.expose, settings.expose_address),)

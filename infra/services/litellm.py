@@ -1,0 +1,106 @@
+"""The gateway: one OpenAI-compatible address with a key for every model."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+from pydantic import Field
+
+from infra.config.schema import StackConfig
+from infra.config.secrets import SecretRef
+from infra.config.types import DurationS
+from infra.plan import Plan
+from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, Settings, Workload
+from infra.services.files import yaml_text
+
+PORT: Final = 4000
+_CONFIG: Final = "/etc/litellm/config.yaml"
+
+
+class LitellmSettings(Settings):
+    """hearth:gateway."""
+
+    request_timeout: DurationS = Field(
+        default=600, description="longest answer, as in 10min; LiteLLM's own default is 100 min"
+    )
+    retries: int = Field(default=2, ge=0, description="tries after a failed one, as LiteLLM's num_retries")
+
+
+class Litellm(Service[LitellmSettings]):
+    """LiteLLM in front of every engine."""
+
+    name: ClassVar[str] = "litellm"
+    section: ClassVar[str] = "gateway"
+    official_image: ClassVar[str] = "ghcr.io/berriai/litellm:v1.102.4"
+    settings_type = LitellmSettings
+
+    def endpoints(self, settings: LitellmSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
+        """Return the gateway's endpoint."""
+        del plan
+        return (Endpoint(self.name, "litellm", self.host(settings, config), PORT, metrics_path="/metrics/"),)
+
+    def workloads(self, settings: LitellmSettings, context: Context) -> tuple[Workload, ...]:
+        """Return the gateway with its rendered config.yaml."""
+        return (
+            Workload(
+                instance="litellm",
+                service=self.name,
+                host=self.host(settings, context.config),
+                image=str(self.image(context.config)),
+                command=("litellm", "--config", _CONFIG, "--host", "0.0.0.0", "--port", str(PORT)),  # noqa: S104 - container
+                restart=settings.restart or context.config.restart,
+                environment={
+                    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+                    "LITELLM_MODE": "PRODUCTION",
+                    "NO_DOCS": "True",
+                    **settings.environment,
+                },
+                secret_environment={
+                    "LITELLM_MASTER_KEY": SecretRef("gatewayMasterKey"),
+                    "ENGINE_KEY": SecretRef("engineKey"),
+                },
+                files=(ConfigFile(_CONFIG, yaml_text(_config(settings, context))),),
+                published=self.published(settings, PORT),
+                probe=Probe(PORT, "/health/readiness", client="python3"),
+                memory_bytes=settings.memory,
+            ),
+        )
+
+
+def _config(settings: LitellmSettings, context: Context) -> dict[str, Any]:
+    return {
+        "model_list": [_deployment(name, context) for name in context.config.models],
+        "litellm_settings": {
+            "callbacks": ["prometheus"],
+            "drop_params": True,
+            "request_timeout": settings.request_timeout,
+            # The metrics are reachable on the stack's own network only; the front door passes /v1 and nothing else.
+            "require_auth_for_metrics_endpoint": False,
+            "telemetry": False,
+        },
+        "router_settings": {"num_retries": settings.retries, "routing_strategy": "simple-shuffle"},
+        "general_settings": {"master_key": "os.environ/LITELLM_MASTER_KEY"},
+    }
+
+
+def _deployment(name: str, context: Context) -> dict[str, Any]:
+    model = context.config.models[name]
+    limits = {"max_input_tokens": model.context} if model.context else {}
+    return {
+        "model_name": name,
+        "litellm_params": {
+            "model": f"hosted_vllm/{name}",
+            "api_base": _base_url(name, context),
+            "api_key": "os.environ/ENGINE_KEY",
+        },
+        "model_info": {"id": name, "mode": model.kind, **limits},
+    }
+
+
+def _base_url(name: str, context: Context) -> str:
+    """One engine is asked directly; several stand behind the load balancer."""
+    balancers = context.of("load_balancer")
+    engines = [endpoint for endpoint in context.of("vllm") if endpoint.labels["model"] == name]
+    if len(engines) > 1 and balancers:
+        return f"http://{balancers[0].address}/engines/{name}/v1"
+    return f"http://{engines[0].address}/v1" if engines else f"http://{name}/v1"

@@ -1,0 +1,163 @@
+"""The engines: one vLLM server per model and replica."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from images import recipes
+from infra.config.models import SYNTHETIC, ModelServer
+from infra.config.schema import StackConfig
+from infra.config.secrets import SecretRef
+from infra.plan import ENGINE_PORT, Placement, Plan
+from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, Settings, Volume, Workload
+from infra.services.files import asset
+
+# docs.vllm.ai "Using Docker": one repository per device; CPU tags always end with the architecture.
+VERSION: Final = "v0.32.0"
+_IMAGES: Final = {
+    "cuda": f"vllm/vllm-openai:{VERSION}",
+    "rocm": f"vllm/vllm-openai-rocm:{VERSION}",
+    "cpu": f"vllm/vllm-openai-cpu:{VERSION}-x86_64",
+}
+_MODEL_DIRECTORY: Final = "/models"
+_SYNTHETIC_SCRIPT: Final = "/opt/hearth/synthetic_model.py"
+# Docker's 64 MiB is too small for the workers' messages; vLLM's multi-GPU examples use 10 GiB and more.
+_SHM_BYTES: Final = {"cpu": 512 * 2**20, "cuda": 2 * 2**30, "rocm": 2 * 2**30}
+_SHM_PARALLEL_BYTES: Final = 10 * 2**30
+# Time for requests in flight before the engine ends; the container's own stop time-out is longer.
+_DRAIN_SHARE: Final = 0.5
+
+
+class VllmSettings(Settings):
+    """What all engines share; a model's own settings are in hearth:models."""
+
+
+class Vllm(Service[VllmSettings]):
+    """vLLM's OpenAI-compatible server, on GPUs or on CPU."""
+
+    name: ClassVar[str] = "vllm"
+    section: ClassVar[str] = "engines"
+    official_image: ClassVar[str] = _IMAGES["cuda"]
+    settings_type = VllmSettings
+
+    def endpoints(self, settings: VllmSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
+        """Return one endpoint per engine."""
+        del settings
+        return tuple(
+            Endpoint(
+                service=self.name,
+                instance=placement.instance,
+                host=placement.host,
+                port=ENGINE_PORT,
+                metrics_path="/metrics",
+                labels={"model": placement.model, "kind": config.models[placement.model].kind},
+            )
+            for placement in plan.placements
+        )
+
+    def workloads(self, settings: VllmSettings, context: Context) -> tuple[Workload, ...]:
+        """Return one workload per engine."""
+        return tuple(self._workload(settings, context, placement) for placement in context.plan.placements)
+
+    def _workload(self, settings: VllmSettings, context: Context, placement: Placement) -> Workload:
+        model = context.config.models[placement.model]
+        restart = model.restart or settings.restart or context.config.restart
+        return Workload(
+            instance=placement.instance,
+            service=self.name,
+            host=placement.host,
+            image=self.image_for(model, context.config),
+            command=_command(placement, model, restart.timeout_stop),
+            restart=restart,
+            aliases=(placement.model,) if model.replicas > 1 else (),
+            environment={**_environment(placement, model), **settings.environment, **model.environment},
+            secret_environment={
+                "VLLM_API_KEY": SecretRef("engineKey"),
+                **({"HF_TOKEN": SecretRef("hfToken")} if model.gated else {}),
+            },
+            files=(ConfigFile(_SYNTHETIC_SCRIPT, asset("synthetic_model.py")),) if model.source == SYNTHETIC else (),
+            volumes=_volumes(placement, model),
+            probe=Probe(ENGINE_PORT, "/health", interval_s=5.0, timeout_s=10.0, retries=6),
+            start_timeout_s=placement.start_timeout_s,
+            after=placement.after,
+            memory_bytes=model.memory or settings.memory,
+            shm_bytes=model.shm or (_SHM_PARALLEL_BYTES if model.tensor_parallel > 1 else _SHM_BYTES[model.device]),
+            cpu_set=placement.cpu_set,
+            device=model.device,
+            gpus=placement.gpus,
+        )
+
+    def image_for(self, model: ModelServer, config: StackConfig) -> str:
+        """Return the engine's image: only CPU engines can be built from packages."""
+        own = config.images.get(self.name)
+        if own is not None:
+            return own
+        if config.image_source == "built" and model.device == "cpu":
+            return recipes.reference(recipes.SERVICES[self.name])
+        return _IMAGES[model.device]
+
+
+def _served_from(placement: Placement, model: ModelServer) -> str:
+    if model.source == SYNTHETIC or model.is_local_directory:
+        return f"{_MODEL_DIRECTORY}/{placement.model}"
+    return model.source
+
+
+def _command(placement: Placement, model: ModelServer, timeout_stop_s: float) -> tuple[str, ...]:
+    path = _served_from(placement, model)
+    flags: dict[str, str | int | float | bool] = {
+        "host": "0.0.0.0",  # noqa: S104 - inside the container's own network
+        "port": ENGINE_PORT,
+        "served-model-name": placement.model,
+        "dtype": model.dtype,
+        "shutdown-timeout": int(timeout_stop_s * _DRAIN_SHARE),
+    }
+    optional: dict[str, str | int | float | None] = {
+        "revision": model.revision,
+        "max-model-len": model.context,
+        "max-num-seqs": model.max_sequences,
+        "kv-cache-dtype": model.kv_cache_dtype,
+        "quantization": model.quantization,
+        "gpu-memory-utilization": placement.memory_fraction,
+        "kv-cache-memory-bytes": placement.kv_cache_bytes,
+        "tensor-parallel-size": model.tensor_parallel if model.tensor_parallel > 1 else None,
+        "runner": "pooling" if model.kind == "embedding" else None,
+    }
+    flags |= {flag: value for flag, value in optional.items() if value is not None}
+    flags |= model.args
+    arguments = [part for flag, value in flags.items() for part in _flag(flag, value)]
+    serve = ("vllm", "serve", path, *arguments)
+    if model.source != SYNTHETIC:
+        return serve
+    context = str(model.context or 2048)
+    make = f'python3 {_SYNTHETIC_SCRIPT} "$0" {placement.model} {context} && exec "$@"'
+    return ("/bin/sh", "-c", make, path, *serve)
+
+
+def _flag(flag: str, value: object) -> tuple[str, ...]:
+    if value is True:
+        return (f"--{flag}",)
+    if value is False:
+        return (f"--no-{flag}",)
+    return (f"--{flag}", f"{value:g}" if isinstance(value, float) else str(value))
+
+
+def _environment(placement: Placement, model: ModelServer) -> dict[str, str]:
+    environment = {"VLLM_NO_USAGE_STATS": "1", "HF_HOME": "/root/.cache/huggingface"}
+    if not model.is_from_hub:
+        environment |= {"HF_HUB_OFFLINE": "1"}
+    if model.device == "cpu" and placement.cpu_set is not None:
+        environment |= {"VLLM_CPU_OMP_THREADS_BIND": placement.cpu_set}
+    if model.device == "cuda":
+        environment |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    return environment
+
+
+def _volumes(placement: Placement, model: ModelServer) -> tuple[Volume, ...]:
+    if model.source == SYNTHETIC:
+        return ()
+    caches = (Volume("vllm-cache", "/root/.cache/vllm"),)
+    if model.is_local_directory:
+        path = f"{_MODEL_DIRECTORY}/{placement.model}"
+        return (*caches, Volume(f"model-{placement.model}", path, host_path=model.source, read_only=True))
+    return (*caches, Volume("hub-cache", "/root/.cache/huggingface"))

@@ -1,0 +1,176 @@
+"""A workload in pulumi-docker's words: pure, so that it can be read and tested without the engine.
+
+Everything is written out, also where Docker has a default: what the daemon fills in by itself would come back
+as a difference (networkMode, log options).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from infra.config.restart import Restart
+from infra.errors import Finding, Severity
+from infra.services.base import Probe, Volume, Workload
+from infra.services.files import digest
+
+SECRET_DIRECTORY: Final = "/run/secrets/hearth"  # noqa: S105 - a directory
+# Programs want their secrets as environment variables; declaring them as such would show them in `docker inspect`.
+_WITH_SECRETS: Final = f'for file in {SECRET_DIRECTORY}/*; do export "${{file##*/}}=$(cat "$file")"; done; exec "$@"'
+_LOG_OPTIONS: Final = {"max-size": "20m", "max-file": "3"}
+_POLICIES: Final = {"no": "no", "on-failure": "on-failure", "always": "unless-stopped"}
+# Docker kills at the end of its own grace period; the program's is shorter, so that it ends by itself.
+_STOP_MARGIN_S: Final = 10
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names as the daemon sees them: two stacks can live on one host."""
+
+    project: str
+    stack: str
+
+    def of(self, name: str) -> str:
+        """Return the physical name of a container or volume."""
+        return f"{self.project}-{self.stack}-{name}"
+
+    @property
+    def network(self) -> str:
+        """Return the name of the stack's network."""
+        return f"{self.project}-{self.stack}"
+
+    def labels(self, **more: str) -> dict[str, str]:
+        """Return the labels that say whose this is."""
+        own = {f"{self.project}.{key}": value for key, value in more.items()}
+        return {f"{self.project}.project": self.project, f"{self.project}.stack": self.stack, **own}
+
+
+def label_list(labels: dict[str, str]) -> list[Any]:
+    """Return labels in the provider's shape, sorted."""
+    return [{"label": key, "value": value} for key, value in sorted(labels.items())]
+
+
+def container(workload: Workload, names: Names, root: Path) -> dict[str, Any]:
+    """Return the container's arguments, but for its image and its secrets' contents."""
+    arguments: dict[str, Any] = {
+        "name": names.of(workload.instance),
+        "envs": [f"{key}={value}" for key, value in sorted(workload.environment.items())],
+        "hostname": workload.instance,
+        "init": True,
+        "ipc_mode": "private",
+        "labels": label_list(
+            names.labels(
+                instance=workload.instance,
+                service=workload.service,
+                **{"config-digest": digest(workload.files), "image": workload.image},
+            )
+        ),
+        "log_driver": "json-file",
+        "log_opts": _LOG_OPTIONS,
+        "must_run": True,
+        "network_mode": "bridge",
+        "networks_advanced": [{"name": names.network, "aliases": sorted({workload.instance, *workload.aliases})}],
+        "ports": [
+            {"internal": port.container_port, "external": port.host_port, "ip": port.address, "protocol": "tcp"}
+            for port in workload.published
+        ],
+        "volumes": [_mount(volume, names, root) for volume in workload.volumes],
+        "shm_size": (workload.shm_bytes or 64 * 2**20) // 2**20,
+        "stop_timeout": math.ceil(workload.restart.timeout_stop) + _STOP_MARGIN_S,
+        "destroy_grace_seconds": math.ceil(workload.restart.timeout_stop) + _STOP_MARGIN_S,
+        "wait": False,
+        **_command(workload),
+        **_restart(workload.restart),
+        **_devices(workload),
+    }
+    if workload.memory_bytes:
+        arguments["memory"] = workload.memory_bytes // 2**20
+        arguments["memory_swap"] = workload.memory_bytes // 2**20
+    if workload.cpu_set:
+        arguments["cpu_set"] = workload.cpu_set
+    if workload.probe:
+        arguments["healthcheck"] = _healthcheck(workload.probe, workload.start_timeout_s)
+    return arguments
+
+
+def restart_findings(workload: Workload) -> list[Finding]:
+    """Return what Docker's own restart policy can't promise; nothing is dropped in silence."""
+    restart, path = workload.restart, f"{workload.instance}.restart"
+    lost = {
+        "restart_sec": restart.restart_sec,
+        "restart_max_delay": restart.restart_max_delay,
+        "start_limit_interval": restart.start_limit_interval,
+        "watchdog_sec": restart.watchdog_sec,
+        "start_limit_burst": restart.start_limit_burst if restart.policy == "always" else None,
+    }
+    fix = "remove it, or use policy: on-failure with start_limit_burst, which Docker has"
+    return [
+        Finding(
+            path,
+            f"{key} {value:g} has no equivalent in Docker's restart policy {_POLICIES[restart.policy]}",
+            fix,
+            Severity.WARNING,
+        )
+        for key, value in lost.items()
+        if value is not None
+    ]
+
+
+def _mount(volume: Volume, names: Names, root: Path) -> dict[str, Any]:
+    if volume.host_path is None:
+        return {"volume_name": names.of(volume.name), "container_path": volume.path, "read_only": volume.read_only}
+    return {"host_path": str(root / volume.host_path), "container_path": volume.path, "read_only": volume.read_only}
+
+
+def _command(workload: Workload) -> dict[str, list[str]]:
+    if workload.secret_environment:
+        return {"entrypoints": ["/bin/sh", "-c", _WITH_SECRETS, "hearth"], "command": list(workload.command)}
+    return {"entrypoints": [workload.command[0]], "command": list(workload.command[1:])}
+
+
+def _restart(restart: Restart) -> dict[str, Any]:
+    mapped: dict[str, Any] = {"restart": _POLICIES[restart.policy]}
+    if restart.policy == "on-failure" and restart.start_limit_burst is not None:
+        mapped["max_retry_count"] = restart.start_limit_burst
+    return mapped
+
+
+def _devices(workload: Workload) -> dict[str, Any]:
+    if not workload.gpus:
+        return {}
+    if workload.device == "rocm":
+        return {
+            "devices": [
+                {"host_path": path, "container_path": path, "permissions": "rwm"} for path in ("/dev/kfd", "/dev/dri")
+            ],
+            "group_adds": ["video", "render"],
+            "security_opts": ["seccomp=unconfined"],
+        }
+    return {"gpus": f"device={','.join(workload.gpus)}"}
+
+
+def _healthcheck(probe: Probe, start_timeout_s: float) -> dict[str, Any]:
+    url = f"http://127.0.0.1:{probe.port}{probe.path}"
+    clients = {
+        "curl": ["curl", "-fsS", "-o", "/dev/null", url],
+        "wget": ["wget", "-q", "-O", "/dev/null", url],
+        "python3": ["python3", "-c", f"import urllib.request as r; r.urlopen({url!r}, timeout={probe.timeout_s:g})"],
+    }
+    return {
+        "tests": ["CMD", *clients[probe.client]],
+        "interval": _go_duration(probe.interval_s),
+        "timeout": _go_duration(probe.timeout_s),
+        "start_period": _go_duration(start_timeout_s),
+        "retries": probe.retries,
+    }
+
+
+def _go_duration(duration_s: float) -> str:
+    """Write seconds as Go does (1m0s): the daemon's answer is compared as text."""
+    minutes, seconds = divmod(round(duration_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes}m{seconds}s"
+    return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
