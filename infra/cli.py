@@ -54,8 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _tell(findings)
     if built is None:
         return 1
-    _COMMANDS[options.command][0](built, as_json=options.json)
-    return int(any(finding.severity is Severity.ERROR for finding in findings))
+    wrong = any(finding.severity is Severity.ERROR for finding in findings)
+    if not (wrong and options.command == "check"):
+        _COMMANDS[options.command][0](built, as_json=options.json)
+    return int(wrong)
 
 
 def _tell(findings: tuple[Finding, ...]) -> None:
@@ -65,7 +67,7 @@ def _tell(findings: tuple[Finding, ...]) -> None:
 
 def _check(built: Built, *, as_json: bool) -> None:
     answer = {"stack": built.plan.stack, "workloads": [workload.instance for workload in built.workloads]}
-    text = f"{built.plan.stack}: {len(built.workloads)} workloads, nothing wrong in the declaration unless said above"
+    text = f"{built.plan.stack}: {len(built.workloads)} workloads, nothing stands in their way"
     print(json.dumps(answer) if as_json else text)
 
 

@@ -22,14 +22,17 @@ _PROGRESS_S: Final = 15.0
 _LOG_LINES: Final = 25
 
 
-def hook(workload: Workload, container_name: str, socket: str) -> pulumi.ResourceHook:
-    """Return the hook that waits for one workload."""
+def hooks(workload: Workload, container_name: str, socket: str) -> pulumi.ResourceHookBinding | None:
+    """Return what waits for a workload after it was created or updated; None where nothing tells its health."""
+    if workload.probe is None:
+        return None
 
     async def wait(arguments: pulumi.ResourceHookArgs) -> None:
         del arguments
         await asyncio.to_thread(_wait, workload, container_name, socket)
 
-    return pulumi.ResourceHook(f"healthy-{workload.instance}", wait)
+    hook = pulumi.ResourceHook(f"healthy-{workload.instance}", wait)
+    return pulumi.ResourceHookBinding(after_create=[hook], after_update=[hook])
 
 
 def _wait(workload: Workload, container_name: str, socket: str) -> None:

@@ -69,11 +69,10 @@ class _Site:
             if "volume_name" in mount:
                 mount["volume_name"] = self._volume(mount["volume_name"]).name
         arguments["networks_advanced"][0]["name"] = self._network.name
-        hook = gate.hook(workload, arguments["name"], self._socket)
         options = pulumi.ResourceOptions(
             depends_on=after,
             delete_before_replace=True,
-            hooks=pulumi.ResourceHookBinding(after_create=[hook], after_update=[hook]) if workload.probe else None,
+            hooks=gate.hooks(workload, arguments["name"], self._socket),
         )
         return docker.Container(
             workload.instance,

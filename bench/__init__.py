@@ -1,0 +1,1 @@
+"""Measurements that people can repeat: `make bench` writes docs/benchmarks.md."""

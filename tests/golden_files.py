@@ -1,0 +1,47 @@
+"""The golden files: every rendered file of a case, as text. `python -m tests.golden_files` writes them anew.
+
+A case is a stack file below tests/cases/golden; its goldens lie below tests/golden/<case>/<instance>/<path>.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+from infra.config.load import read_stack_file
+from infra.errors import raise_errors
+from infra.pipeline import build
+
+ROOT: Final = Path(__file__).parents[1]
+GOLDEN: Final = ROOT / "tests" / "golden"
+CASES: Final = ("local", "dev", "prod")
+
+
+def rendered(case: str) -> dict[str, str]:
+    """Return every rendered file of a stack by its path below the case's folder."""
+    written, found = read_stack_file(ROOT, case)
+    # The tag of a built image changes with every edit of a recipe; goldens show what is rendered, not that.
+    written = type(written)({**written.values, "imageSource": "official"}, written.secrets)
+    built, findings = build(written, case, found)
+    raise_errors(findings)
+    assert built is not None
+    files = {f"{workload.instance}{file.path}": file.content for workload in built.workloads for file in workload.files}
+    lines = {
+        f"{workload.instance}/command": "\n".join([workload.image, *workload.command, ""]) for workload in built.workloads
+    }
+    return {**files, **lines, "plan": built.plan.text() + "\n"}
+
+
+def write() -> None:
+    """Write the goldens of every case; what is no longer rendered goes."""
+    for case in CASES:
+        shutil.rmtree(GOLDEN / case, ignore_errors=True)
+        for path, content in rendered(case).items():
+            file = GOLDEN / case / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,69 @@
+"""What Prometheus sees of the local stack."""
+
+from __future__ import annotations
+
+import time
+import urllib.parse
+from typing import Any
+
+import pytest
+
+from tests.integration.stacks import TestStack, ask
+from tests.integration.test_1_chat import chat
+
+pytestmark = pytest.mark.integration
+SCRAPED_WITHIN_S = 30
+
+
+def query(outputs: dict[str, Any], expression: str) -> list[dict[str, Any]]:
+    url = f"{outputs['exposed']['prometheus']}/api/v1/query?query={urllib.parse.quote(expression)}"
+    answer = ask(url)
+    assert answer.status == 200, answer.body
+    found: list[dict[str, Any]] = answer.json()["data"]["result"]
+    return found
+
+
+def test_every_declared_target_is_up(local_stack: TestStack, outputs: dict[str, Any]) -> None:
+    wanted = set(local_stack.containers()) - {"nginx", "open-webui"}
+    deadline = time.monotonic() + SCRAPED_WITHIN_S
+    while True:
+        targets = ask(f"{outputs['exposed']['prometheus']}/api/v1/targets?state=active").json()["data"]["activeTargets"]
+        up = {target["labels"]["instance"].partition(":")[0] for target in targets if target["health"] == "up"}
+        if up >= wanted or time.monotonic() > deadline:
+            break
+        time.sleep(1)
+    assert up == wanted
+
+
+def test_one_chat_raises_the_request_counter_by_one(outputs: dict[str, Any]) -> None:
+    expression = 'sum(vllm:request_success_total{model_name="tiny-coder"})'
+
+    def counted() -> float:
+        found = query(outputs, expression)
+        return float(found[0]["value"][1]) if found else 0.0
+
+    time.sleep(6)
+    before = counted()
+    assert chat(outputs, "tiny-coder").status == 200
+    deadline = time.monotonic() + SCRAPED_WITHIN_S
+    while counted() == before and time.monotonic() < deadline:
+        time.sleep(1)
+    assert counted() == before + 1
+
+
+def test_prometheus_has_loaded_every_rule(outputs: dict[str, Any]) -> None:
+    groups = ask(f"{outputs['exposed']['prometheus']}/api/v1/rules").json()["data"]["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    assert len(rules) > 5
+    assert [rule["name"] for rule in rules if rule.get("lastError")] == []
+
+
+def test_alerts_reach_the_alertmanager(outputs: dict[str, Any]) -> None:
+    """The dead man's switch fires always: it shows that the way to the Alertmanager is open."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        alerts = ask(f"{outputs['exposed']['alertmanager']}/api/v2/alerts").json()
+        if any(alert["labels"]["alertname"] == "Watchdog" for alert in alerts):
+            return
+        time.sleep(2)
+    pytest.fail("the Alertmanager never got the Watchdog")

@@ -1,0 +1,86 @@
+"""The Docker target under Pulumi's mocks: which resources, with which inputs. What they do is proved on real parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.runtime import mocks as runtime
+
+from infra.config.load import read_stack_file
+from infra.errors import raise_errors
+from infra.pipeline import build, needed_secrets
+from infra.targets.base import Deployment
+from infra.targets.docker import gate
+
+ROOT = Path(__file__).parents[3]
+
+
+class Recorder(runtime.Mocks):
+    def __init__(self) -> None:
+        self.made: list[runtime.MockResourceArgs] = []
+
+    def new_resource(self, args: runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        self.made.append(args)
+        return f"{args.name}-id", {**args.inputs, "imageId": f"sha256:{args.name}"}
+
+    def call(self, args: runtime.MockCallArgs) -> tuple[dict[str, Any], None]:
+        raise NotImplementedError(args.token)
+
+    def of(self, kind: str) -> dict[str, dict[str, Any]]:
+        return {args.name: args.inputs for args in self.made if args.typ.endswith(f":{kind}")}
+
+
+@pytest.fixture(params=["local", "prod"])
+def recorder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    # Mocks have no callback server: hooks are proved by the integration suite.
+    monkeypatch.setattr(gate, "hooks", lambda *_: None)
+    made = Recorder()
+    runtime.set_mocks(made, project="hearth", stack=request.param, preview=False)
+    written, found = read_stack_file(ROOT, request.param)
+    built, findings = build(written, request.param, found)
+    raise_errors(findings)
+    assert built is not None
+
+    @pulumi.runtime.test
+    def deploy() -> None:
+        secrets = {name: pulumi.Output.secret(f"value of {name}") for name in needed_secrets(built.workloads)}
+        parent = pulumi.ComponentResource("hearth:index:Stack", request.param)
+        built.target.deploy(
+            Deployment("hearth", request.param, ROOT, built.config, built.workloads, secrets), parent
+        )
+
+    deploy()
+    return made
+
+
+def test_every_workload_is_one_container_with_a_health_check(recorder: Recorder) -> None:
+    containers = recorder.of("Container")
+    assert len(containers) >= 9
+    assert all(inputs["healthcheck"]["tests"][0] == "CMD" for inputs in containers.values())
+    assert all(inputs["wait"] is False for inputs in containers.values())
+
+
+def test_secrets_are_uploads_and_nothing_else(recorder: Recorder) -> None:
+    containers = recorder.of("Container")
+    # A list with one secret in it travels as a secret whole.
+    with_secrets = [inputs for inputs in containers.values() if isinstance(inputs["uploads"], dict)]
+    assert len(with_secrets) >= len(containers) - 5
+    assert all("/run/secrets/hearth/" in str(inputs["uploads"]["value"]) for inputs in with_secrets)
+    for inputs in containers.values():
+        rest = {key: value for key, value in inputs.items() if key != "uploads"}
+        assert "value of" not in str(rest)
+
+
+def test_no_resource_uses_a_default_provider(recorder: Recorder) -> None:
+    kinds = [args for args in recorder.made if args.typ.startswith("docker:")]
+    assert kinds
+    assert all(args.provider for args in kinds)
+
+
+def test_images_are_never_deleted_from_a_host(recorder: Recorder) -> None:
+    images = recorder.of("RemoteImage")
+    assert images
+    assert all(inputs["keepLocally"] is True for inputs in images.values())
