@@ -27,7 +27,9 @@ def compose_file(built: Built, secrets: dict[str, str], folder: Path, root: Path
 def _service(workload: Workload, names: Names, secrets: dict[str, str], folder: Path, root: Path) -> dict[str, Any]:
     made = container(workload, names, root)
     uploads = {file.path: file.content for file in workload.files}
-    uploads |= {f"{SECRET_DIRECTORY}/{key}": secrets[secret.name] for key, secret in workload.secret_environment.items()}
+    uploads |= {
+        f"{SECRET_DIRECTORY}/{key}": secrets[secret.name] for key, secret in workload.secret_environment.items()
+    }
     mounts = []
     for path, content in uploads.items():
         source = folder / workload.instance / path.lstrip("/")

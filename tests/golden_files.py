@@ -28,7 +28,8 @@ def rendered(case: str) -> dict[str, str]:
     assert built is not None
     files = {f"{workload.instance}{file.path}": file.content for workload in built.workloads for file in workload.files}
     lines = {
-        f"{workload.instance}/command": "\n".join([workload.image, *workload.command, ""]) for workload in built.workloads
+        f"{workload.instance}/command": "\n".join([workload.image, *workload.command, ""])
+        for workload in built.workloads
     }
     return {**files, **lines, "plan": built.plan.text() + "\n"}
 

@@ -18,6 +18,8 @@ from infra.config.secrets import SECRETS, check_secrets
 from infra.errors import Finding
 
 NAMESPACE: Final = "hearth"
+# What Pulumi.yaml gives as default to make a key optional.
+UNSET: Final = ""
 M = TypeVar("M", bound=BaseModel)
 _MOST_EXTENDS: Final = 8
 
@@ -56,7 +58,7 @@ def read_engine(root: Path, environment: Mapping[str, str]) -> tuple[Written, li
     secrets: dict[str, str | None] = {}
     for full_key, text in given.items():
         namespace, _, key = full_key.partition(":")
-        if namespace != NAMESPACE:
+        if namespace != NAMESPACE or (text == UNSET and full_key not in secret_keys):
             continue
         if full_key in secret_keys or key in SECRETS:
             secrets[key] = text

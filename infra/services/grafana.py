@@ -101,5 +101,5 @@ def _provisioning(context: Context) -> tuple[ConfigFile, ...]:
             "/etc/grafana/provisioning/dashboards/hearth.yml", yaml_text({"apiVersion": 1, "providers": [provider]})
         ),
     ]
-    dashboards = monitoring.dashboards(subjects(context))
+    dashboards = monitoring.dashboard_files(subjects(context))
     return (*files, *(ConfigFile(f"{_DASHBOARDS}/{name}", text) for name, text in sorted(dashboards.items())))

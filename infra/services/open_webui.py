@@ -11,9 +11,11 @@ from infra.config.secrets import SecretRef
 from infra.config.types import Slug
 from infra.errors import Finding
 from infra.plan import Plan
-from infra.services.base import Context, Endpoint, Probe, Service, Settings, Volume, Workload
+from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, Settings, Volume, Workload
+from infra.services.files import asset
 
 PORT: Final = 8080
+_START: Final = "/opt/hearth/start.sh"
 
 
 class OpenWebuiSettings(Settings):
@@ -48,7 +50,7 @@ class OpenWebui(Service[OpenWebuiSettings]):
                 service=self.name,
                 host=self.host(settings, context.config),
                 image=str(self.image(context.config)),
-                command=("bash", "/app/backend/start.sh"),
+                command=("/bin/sh", _START) if settings.sign_up else ("bash", "start.sh"),
                 restart=settings.restart or context.config.restart,
                 environment={**_environment(settings, context), **settings.environment},
                 secret_environment={
@@ -57,6 +59,7 @@ class OpenWebui(Service[OpenWebuiSettings]):
                     "WEBUI_SECRET_KEY": SecretRef("uiSecretKey"),
                     "WEBUI_ADMIN_PASSWORD": SecretRef("uiAdminPassword"),
                 },
+                files=(ConfigFile(_START, asset("open_webui_start.sh")),) if settings.sign_up else (),
                 volumes=(Volume("open-webui-data", "/app/backend/data"),),
                 published=self.published(settings, PORT),
                 probe=Probe(PORT, "/health"),

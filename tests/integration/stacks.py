@@ -44,7 +44,9 @@ class Answer:
         return json.loads(self.body)
 
 
-def ask(url: str, *, key: str | None = None, body: Any = None, method: str | None = None, timeout_s: float = 180) -> Answer:
+def ask(
+    url: str, *, key: str | None = None, body: Any = None, method: str | None = None, timeout_s: float = 180
+) -> Answer:
     """Send one request; an error status is an answer too."""
     headers = {"Content-Type": "application/json"}
     if key is not None:
@@ -114,7 +116,9 @@ class TestStack:
         ran = subprocess.run(
             argv, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=UP_TIMEOUT_S, check=False
         )
-        assert not check or ran.returncode == 0, f"{' '.join(argv)} ended with {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
+        assert not check or ran.returncode == 0, (
+            f"{' '.join(argv)} ended with {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
+        )
         return ran
 
     def start(self, command: str) -> subprocess.Popen[str]:

@@ -16,7 +16,20 @@ pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("tools")]
 
 def run(image: str, mounts: dict[Path, str], *argv: str) -> subprocess.CompletedProcess[str]:
     volumes = [part for source, target in mounts.items() for part in ("-v", f"{source}:{target}:ro")]
-    command = ["docker", "run", "--rm", "--network", "none", *volumes, "--entrypoint", argv[0], image, *argv[1:]]
+    command = [
+        "docker",
+        "run",
+        "--rm",
+        "--user",
+        "0",
+        "--network",
+        "none",
+        *volumes,
+        "--entrypoint",
+        argv[0],
+        image,
+        *argv[1:],
+    ]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -46,7 +59,9 @@ def test_nginx_reads_its_configuration(case: str) -> None:
 def test_nginx_refuses_a_broken_one(tmp_path: Path) -> None:
     """The check above can fail."""
     broken = tmp_path / "nginx.conf"
-    broken.write_text((GOLDEN / "local" / "nginx" / "etc" / "nginx" / "nginx.conf").read_text().replace("listen", "lisen", 1))
+    broken.write_text(
+        (GOLDEN / "local" / "nginx" / "etc" / "nginx" / "nginx.conf").read_text().replace("listen", "lisen", 1)
+    )
     assert run(recipes.reference("nginx"), {broken: "/etc/nginx/nginx.conf"}, "nginx", "-t").returncode != 0
 
 
@@ -63,7 +78,15 @@ print(json.dumps(sorted(router.get_model_names())))
 @pytest.mark.parametrize("case", CASES)
 def test_litellm_loads_its_configuration(case: str) -> None:
     folder = GOLDEN / case / "litellm" / "etc" / "litellm"
-    ran = run(recipes.reference("litellm"), {folder: "/etc/litellm"}, "env", "LITELLM_LOCAL_MODEL_COST_MAP=True", "python3", "-c", LOADER)
+    ran = run(
+        recipes.reference("litellm"),
+        {folder: "/etc/litellm"},
+        "env",
+        "LITELLM_LOCAL_MODEL_COST_MAP=True",
+        "python3",
+        "-c",
+        LOADER,
+    )
     assert ran.returncode == 0, ran.stderr
     plan = (GOLDEN / case / "plan").read_text()
     assert all(name in plan for name in json.loads(ran.stdout.splitlines()[-1]))

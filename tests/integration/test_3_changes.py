@@ -44,7 +44,13 @@ def test_no_secret_is_in_the_state_the_preview_or_the_containers_declaration(
     preview = local_stack.pulumi("preview", "--diff", "--show-sames")
     inspected = docker("inspect", *local_stack.containers().values())
     processes = docker("run", "--rm", "--pid", "host", image(local_stack, "nginx"), "cat", *["/proc/self/cmdline"])
-    for text in (local_stack.state(), preview.stdout + preview.stderr, inspected, processes, local_stack.file.read_text()):
+    for text in (
+        local_stack.state(),
+        preview.stdout + preview.stderr,
+        inspected,
+        processes,
+        local_stack.file.read_text(),
+    ):
         assert text
         assert not [secret for secret in secrets if secret in text]
 
@@ -66,7 +72,7 @@ def test_a_changed_setting_replaces_exactly_that_engine(local_stack: TestStack) 
         local_stack.bootstrap("up")
         after = local_stack.containers()
         assert {name for name in before if before[name] != after[name]} == {"tiny-coder"}
-        argv = docker("inspect", "--format", "{{join .Config.Cmd \" \"}}", after["tiny-coder"])
+        argv = docker("inspect", "--format", '{{join .Config.Cmd " "}}', after["tiny-coder"])
         assert "--max-num-seqs 4" in argv
     finally:
         local_stack.write(values)

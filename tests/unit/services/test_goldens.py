@@ -11,7 +11,9 @@ from tests.golden_files import CASES, GOLDEN, rendered
 def test_rendered_files_are_the_golden_ones(case: str) -> None:
     made = rendered(case)
     folder = GOLDEN / case
-    kept = {str(file.relative_to(folder)): file.read_text(encoding="utf-8") for file in folder.rglob("*") if file.is_file()}
+    kept = {
+        str(file.relative_to(folder)): file.read_text(encoding="utf-8") for file in folder.rglob("*") if file.is_file()
+    }
     assert sorted(made) == sorted(kept), "run `make golden` and review the difference"
     assert made == kept
 

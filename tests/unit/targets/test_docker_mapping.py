@@ -80,7 +80,9 @@ def test_restart_policies(restart: Restart, wanted: dict[str, Any]) -> None:
 
 
 def test_what_docker_cannot_promise_is_a_finding() -> None:
-    restart = Restart(restart_sec=10, restart_max_delay=60, start_limit_interval=600, watchdog_sec=120, start_limit_burst=5)
+    restart = Restart(
+        restart_sec=10, restart_max_delay=60, start_limit_interval=600, watchdog_sec=120, start_limit_burst=5
+    )
     workload = Workload("e", "vllm", "box", "a:1", ("x",), restart)
     found = [finding.problem.split()[0] for finding in mapping.restart_findings(workload)]
     assert found == ["restart_sec", "restart_max_delay", "start_limit_interval", "watchdog_sec", "start_limit_burst"]

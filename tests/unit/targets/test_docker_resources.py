@@ -48,9 +48,7 @@ def recorder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     def deploy() -> None:
         secrets = {name: pulumi.Output.secret(f"value of {name}") for name in needed_secrets(built.workloads)}
         parent = pulumi.ComponentResource("hearth:index:Stack", request.param)
-        built.target.deploy(
-            Deployment("hearth", request.param, ROOT, built.config, built.workloads, secrets), parent
-        )
+        built.target.deploy(Deployment("hearth", request.param, ROOT, built.config, built.workloads, secrets), parent)
 
     deploy()
     return made

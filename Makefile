@@ -1,0 +1,55 @@
+# Hearth's commands; `make` alone lists them. STACK names the environment.
+STACK ?= local
+BOOT := python3 -m bootstrap
+RUN := . .hearth/env.sh &&
+
+.DEFAULT_GOAL := help
+.PHONY: help up down purge preview drift doctor env images check test golden bench clean dev-tools
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+up: ## bring what is missing, deploy STACK (default local), and ask it one question
+	@$(BOOT) up --stack $(STACK)
+
+down: ## remove what was deployed; data stays
+	@$(BOOT) down --stack $(STACK)
+
+purge: ## remove what was deployed and its data, after asking (YES=1: without)
+	@$(BOOT) purge --stack $(STACK) $(if $(YES),--yes)
+
+preview: ## show what up would change
+	@$(BOOT) preview --stack $(STACK)
+
+drift: ## compare what runs with what is declared (the command itself ends with 7 on drift)
+	@$(BOOT) drift --stack $(STACK)
+
+doctor: ## say what is missing, and why (JSON=1: machine-readable)
+	@$(BOOT) doctor --stack $(STACK) $(if $(JSON),--json)
+
+env: ## print the variables that plain pulumi commands need
+	@$(BOOT) env
+
+images: ## build the images from packages
+	@$(BOOT) prepare --stack $(STACK)
+
+dev-tools:
+	@$(BOOT) prepare --dev --stack $(STACK)
+
+check: dev-tools ## format, lint, types, unit tests and golden files: what CI runs first
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy
+	$(RUN) python -m pytest tests/unit -q
+
+test: check ## check, then the whole stack and every promise on real parts
+	$(RUN) python -m pytest tests/integration
+
+golden: ## write the golden files anew; review the difference
+	$(RUN) python -m tests.golden_files
+
+bench: dev-tools ## measure, and write docs/benchmarks.md
+	$(RUN) python -m bench
+
+clean: ## remove caches of the tools; .hearth and data stay
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,7 @@
+"""`python3 -m bootstrap`."""
+
+import sys
+
+from bootstrap.cli import main
+
+sys.exit(main())

@@ -1,0 +1,67 @@
+"""The end of `make up`: one request to every kind of model, then where to go and how to log in."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from typing import Any, Final
+
+from bootstrap import console
+
+_ANSWERS_WITHIN_S: Final = 120
+_REQUESTS: Final = {
+    "chat": ("chat/completions", {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 4}),
+    "embedding": ("embeddings", {"input": "hello"}),
+}
+
+
+def prove(outputs: dict[str, Any]) -> None:
+    """Ask the first model of each kind through the front door.
+
+    Raises StepError when one of them doesn't answer within two minutes.
+    """
+    for kind, (path, body) in _REQUESTS.items():
+        model = next((model["name"] for model in outputs["models"] if model["kind"] == kind), None)
+        if model is None:
+            continue
+        started = time.monotonic()
+        _ask(f"{outputs['gatewayUrl']}/{path}", outputs["masterKey"], {"model": model, **body})
+        console.done(
+            "answer", f"{model} ({kind}) answered through the front door in {time.monotonic() - started:.1f} s"
+        )
+
+
+def tell(stack: str, outputs: dict[str, Any]) -> None:
+    """Print the addresses and the commands that show the passwords."""
+    secret = f"pulumi stack output {{}} --show-secrets --stack {stack}"
+    lines = [
+        "",
+        f"  web UI    {outputs['frontDoorUrl']}   log in as {outputs['uiAdminEmail']}",
+        f"            password: {secret.format('uiAdminPassword')}",
+        f"  API       {outputs['gatewayUrl']}",
+        f"            key: {secret.format('masterKey')}",
+        *[f"  {name:<9} {url}" for name, url in sorted(outputs["exposed"].items()) if url != outputs["frontDoorUrl"]],
+        *[f"  note      {notice}" for notice in outputs["notices"]],
+        "  shell     `. .hearth/env.sh` makes these commands work",
+        "",
+    ]
+    print("\n".join(lines), flush=True)
+
+
+def _ask(url: str, key: str, body: dict[str, Any]) -> None:
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+    deadline = time.monotonic() + _ANSWERS_WITHIN_S
+    while True:
+        request = urllib.request.Request(url, data=json.dumps(body).encode(), headers=headers)  # noqa: S310 - the front door
+        try:
+            with urllib.request.urlopen(request, timeout=_ANSWERS_WITHIN_S):  # noqa: S310 - see above
+                return
+        except urllib.error.HTTPError as error:
+            problem = f"{error.code} {error.read().decode(errors='replace')[:300]}"
+        except OSError as error:
+            problem = str(error)
+        if time.monotonic() > deadline:
+            raise console.StepError(f"answer: {body['model']} doesn't answer at {url}: {problem}. See `docker logs`.")
+        time.sleep(1)

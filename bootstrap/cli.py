@@ -1,0 +1,146 @@
+"""The commands behind the Makefile: `python3 -m bootstrap COMMAND [--stack S]`.
+
+Exit codes: 0 done, 1 a step failed (said in one line), 7 drift, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from bootstrap import access, artifacts, console, docker_engine, doctor, paths, plugin, pulumi_cli, stack, venv
+
+_INTERRUPTED: Final = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command."""
+    parser = argparse.ArgumentParser(prog="python3 -m bootstrap", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (_, description) in _COMMANDS.items():
+        command = commands.add_parser(name, help=description, description=description)
+        command.add_argument("--stack", default="local", help="name of the stack (default: local)")
+        command.add_argument("--yes", action="store_true", help="purge: don't ask")
+        command.add_argument("--json", action="store_true", help="doctor: machine-readable output")
+        command.add_argument("--dev", action="store_true", help="prepare: what tests need, too")
+    options = parser.parse_args(arguments)
+    try:
+        return _COMMANDS[options.command][0](options)
+    except console.StepError as error:
+        print(f"✗ {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\n✗ interrupted: the same command goes on from here", file=sys.stderr)
+        return _INTERRUPTED
+
+
+def _prepare_preview(*, dev: bool) -> None:
+    paths.write_env_file()
+    console.side_by_side({venv.NAME: lambda: venv.ensure(dev=dev), pulumi_cli.NAME: pulumi_cli.ensure})
+    plugin.ensure()
+
+
+def _prepare(options: argparse.Namespace) -> int:
+    print(doctor.docker_package_note())
+    paths.write_env_file()
+
+    def images() -> None:
+        console.side_by_side({venv.NAME: lambda: venv.ensure(dev=options.dev), "docker": docker_engine.ensure})
+        artifacts.ensure_model()
+        artifacts.ensure_images(stack.image_source(options.stack))
+
+    console.side_by_side({"images": images, pulumi_cli.NAME: pulumi_cli.ensure})
+    plugin.ensure()
+    return 0
+
+
+def _up(options: argparse.Namespace) -> int:
+    _prepare(options)
+    stack.ensure(options.stack)
+    stack.ensure_image_source(options.stack)
+    stack.ensure_secrets(options.stack)
+    stack.check(options.stack)
+    stack.clear_leftovers(options.stack)
+    stack.up(options.stack)
+    outputs = stack.outputs(options.stack)
+    access.prove(outputs)
+    access.tell(options.stack, outputs)
+    return 0
+
+
+def _down(options: argparse.Namespace) -> int:
+    _prepare_preview(dev=False)
+    stack.ensure_backend()
+    if not stack.exists(options.stack):
+        console.done(stack.NAME, f"{options.stack} is not deployed")
+        return 0
+    stack.clear_leftovers(options.stack)
+    stack.destroy(options.stack)
+    kept = ", ".join(stack.labelled(options.stack, "volume")) or "none"
+    console.done(stack.NAME, f"{options.stack} is down; volumes kept: {kept}")
+    return 0
+
+
+def _purge(options: argparse.Namespace) -> int:
+    if not options.yes:
+        question = f"Remove {options.stack} and all its data (accounts, chats, metrics)? Type its name to go on: "
+        if not sys.stdin.isatty() or input(question) != options.stack:
+            raise console.StepError("purge: nothing was removed. Answer with the stack's name, or pass --yes.")
+    _down(options)
+    for volume in stack.labelled(options.stack, "volume"):
+        console.answer(["docker", "volume", "rm", volume])
+        console.done("purge", f"volume {volume} removed")
+    if stack.exists(options.stack):
+        argv = ["pulumi", "stack", "rm", options.stack, "--yes", "--preserve-config", "--non-interactive"]
+        console.answer(argv, env=paths.environment())
+    console.done(
+        "purge", f"{options.stack} and its data are gone; its configuration stays in Pulumi.{options.stack}.yaml"
+    )
+    return 0
+
+
+def _preview(options: argparse.Namespace) -> int:
+    _prepare_preview(dev=False)
+    stack.ensure(options.stack)
+    return stack.show(options.stack, "preview", "--diff")
+
+
+def _drift(options: argparse.Namespace) -> int:
+    _prepare_preview(dev=False)
+    stack.ensure(options.stack)
+    code = stack.show(options.stack, "preview", "--refresh", "--expect-no-changes", "--diff")
+    verdict = {0: "what runs is what is declared", stack.DRIFT: f"drift: exit code {stack.DRIFT}; `make up` repairs it"}
+    print(verdict.get(code, f"the check itself failed: exit code {code}"))
+    return code
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    return doctor.report(doctor.examine(options.stack), as_json=options.json)
+
+
+def _env(options: argparse.Namespace) -> int:
+    del options
+    paths.write_env_file()
+    print(paths.ENV_FILE.read_text(encoding="utf-8"), end="")
+    return 0
+
+
+def _stop_docker(options: argparse.Namespace) -> int:
+    del options
+    docker_engine.stop()
+    return 0
+
+
+_COMMANDS: Final[dict[str, tuple[Callable[[argparse.Namespace], int], str]]] = {
+    "up": (_up, "bring what is missing, deploy, and ask every kind of model one question"),
+    "prepare": (_prepare, "bring what is missing, without deploying"),
+    "down": (_down, "remove what was deployed; data stays"),
+    "purge": (_purge, "remove what was deployed and its data"),
+    "preview": (_preview, "show what up would change"),
+    "drift": (_drift, "compare what runs with what is declared; exit code 7 when they differ"),
+    "doctor": (_doctor, "say what is missing, and why"),
+    "env": (_env, "print the variables that plain pulumi commands need"),
+    "stop-docker": (_stop_docker, "stop the Docker daemon, if Hearth started it"),
+}

@@ -1,0 +1,17 @@
+"""Monitoring as code: scrape configuration, alerts and dashboards from a declaration of what is watched.
+
+Knows nothing of how a stack is deployed.
+"""
+
+from monitoring.scrape import alertmanager_config, prometheus_config, rules
+from monitoring.subjects import Job, Subjects, Target
+
+__all__ = ["Job", "Subjects", "Target", "alertmanager_config", "dashboard_files", "prometheus_config", "rules"]
+
+
+def dashboard_files(subjects: Subjects) -> dict[str, str]:
+    """Return the dashboards of a stack, file name → JSON; see monitoring.dashboards."""
+    # A preview without Grafana must not pay for importing the dashboard builders.
+    from monitoring.dashboards import render  # noqa: PLC0415
+
+    return render(subjects)

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import monitoring
+from images import recipes
+
+Tool = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def tool() -> Tool:
+    """promtool and amtool: from PATH, else from the image that Hearth builds; a visible skip, a failure in CI."""
+    image = recipes.reference("monitoring")
+    in_image = (
+        shutil.which("docker") is not None
+        and not subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False).returncode
+    )
+    on_path = shutil.which("promtool") is not None and shutil.which("amtool") is not None
+
+    def run(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
+        mount = ["-v", f"{folder}:/w:ro", "-w", "/w"]
+        inside = [
+            "docker",
+            "run",
+            "--rm",
+            "--user",
+            "0",
+            "--network",
+            "none",
+            *mount,
+            "--entrypoint",
+            argv[0],
+            image,
+            *argv[1:],
+        ]
+        return subprocess.run(
+            list(argv) if on_path else inside, cwd=folder, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    if not (on_path or in_image):
+        missing = f"neither promtool on PATH nor the image {image} is there: run `make images`"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return run
+
+
+@pytest.fixture(scope="session")
+def subjects() -> monitoring.Subjects:
+    """A stack with two engines and everything else once."""
+
+    def job(name: str, path: str, *addresses: str) -> monitoring.Job:
+        return monitoring.Job(name, path, tuple(monitoring.Target(at.split(":")[0], at, {}) for at in addresses))
+
+    return monitoring.Subjects(
+        stack="test",
+        jobs=(
+            job("litellm", "/metrics/", "litellm:4000"),
+            job("node_exporter", "/metrics", "node-exporter:9100"),
+            job("prometheus", "/metrics", "prometheus:9090"),
+            job("vllm", "/metrics", "a:8000", "b:8000"),
+        ),
+        chat_models=("a", "b"),
+        embedding_models=(),
+        runbook_url="docs/runbooks",
+    )
