@@ -16,8 +16,6 @@ MODELS: Final = HOME / "models"
 PYTHON: Final = VENV / "bin" / "python"
 ENV_FILE: Final = HOME / "env.sh"
 
-_OWN_BACKEND: Final = "PULUMI_BACKEND_URL"
-
 
 def cache() -> Path:
     """Return the folder of downloads and compile caches; $HEARTH_CACHE moves it out of the checkout (CI keeps it)."""
@@ -29,20 +27,26 @@ def passphrase_file() -> Path:
     return HOME / "passphrase"
 
 
-def settings() -> dict[str, str]:
-    """Return the variables that Pulumi's programs need; what is set already by their user wins."""
-    wanted = {
+def defaults() -> dict[str, str]:
+    """Return the variables that Pulumi's programs need, as they are for somebody who set none of them."""
+    return {
         "PULUMI_HOME": str(HOME / "pulumi"),
-        _OWN_BACKEND: f"file://{HOME / 'state'}",
+        "PULUMI_BACKEND_URL": f"file://{HOME / 'state'}",
+        "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase_file()),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         # The plugin was put in place by make up; without this every run asks the network for it again.
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         # An Output that gets into a text is a mistake of the program: an error, not an apology in a file.
         "PULUMI_ERROR_OUTPUT_STRING": "true",
     }
-    if "PULUMI_CONFIG_PASSPHRASE" not in os.environ:
-        wanted["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(passphrase_file())
-    return {name: os.environ.get(name) or value for name, value in wanted.items()}
+
+
+def settings() -> dict[str, str]:
+    """Return those variables for a child; what is set already by its user wins."""
+    wanted = {name: os.environ.get(name) or value for name, value in defaults().items()}
+    if "PULUMI_CONFIG_PASSPHRASE" in os.environ and "PULUMI_CONFIG_PASSPHRASE_FILE" not in os.environ:
+        del wanted["PULUMI_CONFIG_PASSPHRASE_FILE"]
+    return wanted
 
 
 def environment() -> dict[str, str]:
@@ -52,8 +56,11 @@ def environment() -> dict[str, str]:
 
 
 def write_env_file() -> None:
-    """Write `.hearth/env.sh`: sourced, it makes plain `pulumi` commands work in a shell."""
+    """Write `.hearth/env.sh`: sourced, it makes plain `pulumi` commands work in a shell and leaves what is set there."""
     lines = [f'export PATH={shlex.quote(str(VENV / "bin"))}:{shlex.quote(str(BIN))}:"$PATH"']
-    lines += [f"export {name}={shlex.quote(value)}" for name, value in sorted(settings().items())]
+    for name, value in sorted(defaults().items()):
+        assignment = f'export {name}="${{{name}:-{value}}}"'
+        own = '[ -n "${PULUMI_CONFIG_PASSPHRASE+set}" ] || ' if name == "PULUMI_CONFIG_PASSPHRASE_FILE" else ""
+        lines.append(own + assignment)
     HOME.mkdir(exist_ok=True)
     ENV_FILE.write_text("\n".join(lines) + "\n", encoding="utf-8")

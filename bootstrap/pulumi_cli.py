@@ -106,7 +106,7 @@ def _compile(go: str, name: str, package: str, store: Path, version: str) -> Non
         return
     console.doing(NAME, f"building {name} from its Go modules (some minutes the first time)")
     part = store.parent / f"{name}.part"
-    flags = ["-trimpath", "-ldflags", f"-s -w {version}".strip(), "-o", str(part)]
+    flags = ["-v", "-trimpath", "-ldflags", f"-s -w {version}".strip(), "-o", str(part)]
     console.run_logged(f"{NAME} {name}", [go, "build", *flags, package], cwd=_GO / name, env=_go_environment())
     part.rename(store / name)
 

@@ -27,9 +27,20 @@ def ensure(*, dev: bool) -> None:
     if not paths.PYTHON.exists():
         shutil.rmtree(paths.VENV, ignore_errors=True)
         console.run_logged("virtualenv", [sys.executable, "-m", "venv", str(paths.VENV)])
-    env = {**paths.environment(), "PIP_CACHE_DIR": str(paths.cache() / "pip"), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    argv = [str(paths.PYTHON), "-m", "pip", "install", "--quiet", "-r", str(paths.ROOT / file)]
-    console.run_logged(NAME, argv, env=env)
+    env = {
+        **paths.environment(),
+        "PIP_CACHE_DIR": str(paths.cache() / "pip"),
+        "UV_CACHE_DIR": str(paths.cache() / "uv"),
+    }
+    pip = [str(paths.PYTHON), "-m", "pip", "install", "--disable-pip-version-check"]
+    # uv installs the rest several times faster than pip; a machine whose index only pip knows still has pip.
+    try:
+        console.run_logged("uv", [*pip, "--quiet", _uv()], env=env)
+        argv = [str(paths.PYTHON), "-m", "uv", "pip", "install", "-r", str(paths.ROOT / file)]
+        console.run_logged(NAME, argv, env={**env, "VIRTUAL_ENV": str(paths.VENV)})
+    except console.StepError:
+        console.warn(NAME, "uv couldn't install them; trying pip")
+        console.run_logged(NAME, [*pip, "-r", str(paths.ROOT / file)], env=env)
     _STAMP.write_text("\n".join({*wanted, _digest("requirements.txt")}), encoding="utf-8")
     console.done(NAME, "installed in .venv")
 
@@ -45,6 +56,11 @@ def installed() -> list[str]:
 def is_ready() -> bool:
     """Whether what the program needs is installed."""
     return _digest("requirements.txt") in installed()
+
+
+def _uv() -> str:
+    text = (paths.ROOT / "requirements.txt").read_text(encoding="utf-8")
+    return next(line.split()[0] for line in text.splitlines() if line.startswith("uv=="))
 
 
 def _digest(file: str) -> str:

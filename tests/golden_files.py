@@ -26,7 +26,13 @@ def rendered(case: str) -> dict[str, str]:
     built, findings = build(written, case, found)
     raise_errors(findings)
     assert built is not None
-    files = {f"{workload.instance}{file.path}": file.content for workload in built.workloads for file in workload.files}
+    files = {
+        f"{workload.instance}{file.path}": file.content
+        for workload in built.workloads
+        for file in workload.files
+        # What is uploaded as it is stands in infra/services/assets already.
+        if not file.path.startswith("/opt/hearth/")
+    }
     lines = {
         f"{workload.instance}/command": "\n".join([workload.image, *workload.command, ""])
         for workload in built.workloads

@@ -15,6 +15,27 @@ from infra.services.files import GENERATED
 FRONT_PORT: Final = 8080
 BALANCER_PORT: Final = 8100
 
+# Streams pass as they come: nothing is buffered, and a connection can be upgraded to a WebSocket.
+_PROXY: Final = """\
+    proxy_http_version 1.1;
+    proxy_buffering off;
+    proxy_request_buffering off;
+    proxy_connect_timeout 3s;
+    proxy_next_upstream error timeout http_502 http_503;
+    proxy_set_header Host $http_host;
+    proxy_set_header X-Real-IP $remote_addr;
+    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_set_header X-Request-ID $request_id;
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection $connection_upgrade;
+
+    map $http_upgrade $connection_upgrade {
+        default upgrade;
+        "" "";
+    }
+"""
+
 
 class NginxSettings(Settings):
     """hearth:edge."""
@@ -69,7 +90,8 @@ def _config(settings: NginxSettings, context: Context) -> str:
     of a model's replicas) gives all of them, in turn, with the next one tried when one refuses.
     """
     gateways, uis = context.of("litellm"), context.of("open_webui")
-    # The largest body a file can have in memory before nginx writes it to disk is left at nginx's default.
+    locations = [_location("/v1/", gateways[0].address)] if gateways else []
+    locations += [_location("/", uis[0].address)] if uis else []
     return f"""# {GENERATED}
 worker_processes auto;
 error_log /dev/stderr warn;
@@ -86,26 +108,9 @@ http {{
     client_max_body_size {settings.body};
     client_body_temp_path /tmp/nginx-body;
     proxy_temp_path /tmp/nginx-proxy;
-    proxy_http_version 1.1;
-    proxy_buffering off;
-    proxy_request_buffering off;
-    proxy_connect_timeout 3s;
     proxy_read_timeout {settings.read_timeout:g}s;
     proxy_send_timeout {settings.read_timeout:g}s;
-    proxy_next_upstream error timeout http_502 http_503;
-    proxy_set_header Host $http_host;
-    proxy_set_header X-Real-IP $remote_addr;
-    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-    proxy_set_header X-Forwarded-Proto $scheme;
-    proxy_set_header X-Request-ID $request_id;
-    proxy_set_header Upgrade $http_upgrade;
-    proxy_set_header Connection $connection_upgrade;
-
-    map $http_upgrade $connection_upgrade {{
-        default upgrade;
-        "" "";
-    }}
-
+{_PROXY}
     server {{
         listen {FRONT_PORT};
 
@@ -114,7 +119,7 @@ http {{
             default_type text/plain;
             return 200 "ok\\n";
         }}
-{_location("/v1/", gateways[0].address) if gateways else ""}{_location("/", uis[0].address) if uis else ""}    }}
+{"".join(locations)}    }}
 {_balancer(context)}}}
 """
 

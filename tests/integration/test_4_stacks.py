@@ -1,0 +1,144 @@
+"""Several stacks, stacks that are wrong, and stacks for machines that aren't here."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.stacks import TestStack, ask, docker, free_ports
+from tests.integration.test_1_chat import chat
+
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("tools")]
+
+
+def small_values() -> dict[str, Any]:
+    """One engine, the gateway and the front door."""
+    (front,) = free_ports(1)
+    return {
+        "extends": "local",
+        "models": {"tiny-chat": None, "minilm": None},
+        "ui": {"enabled": False, "default_model": None, "embedding_model": None},
+        "edge": {"expose": front},
+        "monitoring": {
+            name: {"enabled": False, "expose": None}
+            for name in ("prometheus", "alertmanager", "node_exporter", "grafana")
+        },
+    }
+
+
+@pytest.fixture
+def small_stack(tmp_path: Path) -> Iterator[TestStack]:
+    stack = TestStack.make(tmp_path, small_values())
+    try:
+        yield stack
+    finally:
+        stack.remove()
+
+
+def test_a_killed_up_is_finished_by_the_next_beside_another_stack(
+    local_stack: TestStack, small_stack: TestStack
+) -> None:
+    others = local_stack.containers()
+    run = small_stack.start("up")
+    deadline = time.monotonic() + 120
+    while not small_stack.containers() and run.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert run.poll() is None, run.communicate()[0]
+    os.killpg(run.pid, signal.SIGKILL)
+    run.communicate()
+    assert small_stack.containers()
+
+    small_stack.bootstrap("up")
+    assert set(small_stack.containers()) == {"tiny-coder", "litellm", "nginx"}
+    assert chat(small_stack.outputs(), "tiny-coder").status == 200
+    assert small_stack.pulumi("preview", "--refresh", "--expect-no-changes").returncode == 0
+
+    assert local_stack.containers() == others
+    assert chat(local_stack.outputs(), "tiny-coder").status == 200
+    small_stack.bootstrap("down")
+    assert small_stack.containers() == {}
+    assert local_stack.containers() == others
+
+
+def test_an_engine_that_ends_stops_up_at_once_and_says_why(small_stack: TestStack) -> None:
+    values = small_values()
+    values["models"]["tiny-coder"] = {"args": {"enforce-eager": True, "no-such-flag": "x"}}
+    small_stack.write(values)
+    started = time.monotonic()
+    failed = small_stack.bootstrap("up", check=False)
+    text = failed.stdout + failed.stderr
+    assert failed.returncode == 1
+    assert "tiny-coder: ended with code" in text
+    assert "unrecognized arguments: --no-such-flag" in text
+    # Far below the ten minutes that an engine may take to start.
+    assert time.monotonic() - started < 240
+
+
+def test_every_mistake_is_told_at_once_and_nothing_is_created(small_stack: TestStack) -> None:
+    values = small_values()
+    values["models"]["tiny-coder"] = {"contxt": 5, "replicas": 0}
+    values["gatewy"] = {}
+    small_stack.write(values)
+    for command in ("up", "preview"):
+        failed = small_stack.bootstrap(command, check=False)
+        text = failed.stdout + failed.stderr
+        assert failed.returncode != 0
+        assert "hearth:models.tiny-coder.contxt: is unknown. Did you mean context." in text
+        assert "hearth:models.tiny-coder.replicas:" in text
+        assert "hearth:gatewy: is unknown. Did you mean gateway." in text
+        assert "Traceback" not in text
+    assert small_stack.containers() == {}
+    assert small_stack.named("network") == []
+    assert small_stack.named("volume") == []
+
+
+@pytest.mark.parametrize("key", ["", "sk-1234"])
+def test_an_empty_or_default_master_key_is_refused(small_stack: TestStack, key: str) -> None:
+    small_stack.bootstrap("preview")
+    argv = ["pulumi", "config", "set", "--secret", "hearth:gatewayMasterKey", key, "--stack", small_stack.name]
+    small_stack.run(argv, check=True)
+    refused = small_stack.pulumi("preview", check=False)
+    assert refused.returncode != 0
+    assert "hearth:gatewayMasterKey: is" in refused.stdout + refused.stderr
+    assert "Traceback" not in refused.stdout + refused.stderr
+
+
+@pytest.mark.parametrize(("stack", "engines"), [("dev", {"llama3", "qwen3"}), ("prod", {"coder", "gpt-oss", "llama"})])
+def test_other_machines_stacks_can_be_previewed_here(tmp_path: Path, stack: str, engines: set[str]) -> None:
+    """Neither GPU, hub nor those hosts are here, and no secret is set."""
+    preview = TestStack.make(tmp_path, {"extends": stack})
+    try:
+        shown = preview.bootstrap("preview")
+        assert all(f"Container {engine} create" in shown.stdout or engine in shown.stdout for engine in engines)
+        assert "warning: hearth:hfToken: is not set" in shown.stdout
+        assert preview.containers() == {}
+    finally:
+        preview.remove()
+
+
+def test_purge_asks_and_refuses_without_an_answer(small_stack: TestStack) -> None:
+    refused = small_stack.bootstrap("purge", check=False)
+    assert refused.returncode == 1
+    assert "nothing was removed" in refused.stderr
+
+
+def test_a_stack_that_is_not_there_is_named_with_those_that_are(small_stack: TestStack) -> None:
+    missing = small_stack.run(["python3", "-m", "bootstrap", "preview", "--stack", "nowhere"], check=False)
+    assert missing.returncode == 1
+    assert "there is no Pulumi.nowhere.yaml" in missing.stderr
+    assert "local" in missing.stderr
+
+
+def test_nothing_of_earlier_tests_is_left(local_stack: TestStack) -> None:
+    """Tests clean up by what they made: besides the running local stack no test container is on the daemon."""
+    names = docker(
+        "ps", "-a", "--filter", "label=hearth.project=hearth", "--format", '{{.Label "hearth.stack"}}'
+    ).split()
+    assert {name for name in names if name.startswith("test-")} == {local_stack.name}
+    assert ask(local_stack.outputs()["frontDoorUrl"] + "/healthz").status == 200
