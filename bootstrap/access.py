@@ -11,7 +11,7 @@ from typing import Any, Final
 from bootstrap import console
 
 _ANSWERS_WITHIN_S: Final = 120
-_REQUESTS: Final = {
+_REQUESTS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "chat": ("chat/completions", {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 4}),
     "embedding": ("embeddings", {"input": "hello"}),
 }

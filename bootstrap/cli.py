@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -30,6 +31,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _COMMANDS[options.command][0](options)
     except console.StepError as error:
         print(f"✗ {error}", file=sys.stderr)
+        return 1
+    except Exception as fault:  # noqa: BLE001 - nobody should have to read a traceback to know what to do
+        log = paths.LOGS / "fault.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("".join(traceback.format_exception(fault)), encoding="utf-8")
+        print(
+            f"✗ {options.command}: a fault of Hearth's own: {fault!r}. See {log}, and please report it.",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
         print("\n✗ interrupted: the same command goes on from here", file=sys.stderr)

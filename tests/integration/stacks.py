@@ -62,8 +62,10 @@ def ask(
 
 def docker(*arguments: str, check: bool = True) -> str:
     """Run the docker client and return what it printed."""
-    ran = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False, timeout=120)
-    assert not check or ran.returncode == 0, ran.stderr
+    ran = subprocess.run(
+        ["docker", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=120
+    )
+    assert not check or ran.returncode == 0, ran.stdout
     return ran.stdout.strip()
 
 

@@ -33,30 +33,25 @@ def test_a_second_up_changes_nothing(local_stack: TestStack) -> None:
     assert local_stack.containers() == before
 
 
-def test_no_secret_is_in_the_state_the_preview_or_the_containers_declaration(
-    local_stack: TestStack, outputs: dict[str, Any]
-) -> None:
+def test_no_secret_can_be_read_where_it_should_not(local_stack: TestStack, outputs: dict[str, Any]) -> None:
     secrets = [
         local_stack.pulumi("config", "get", f"hearth:{name}").stdout.strip()
         for name in ("gatewayMasterKey", "engineKey", "uiSecretKey", "uiAdminPassword")
     ]
     assert outputs["masterKey"] == secrets[0]
     preview = local_stack.pulumi("preview", "--diff", "--show-sames")
-    inspected = docker("inspect", *local_stack.containers().values())
-    processes = docker("run", "--rm", "--pid", "host", image(local_stack, "nginx"), "cat", *["/proc/self/cmdline"])
-    for text in (
-        local_stack.state(),
-        preview.stdout + preview.stderr,
-        inspected,
-        processes,
-        local_stack.file.read_text(),
-    ):
+    containers = local_stack.containers().values()
+    texts = {
+        "state": local_stack.state(),
+        "preview": preview.stdout + preview.stderr,
+        "docker inspect": docker("inspect", *containers),
+        "docker top": "".join(docker("top", container, "-o", "pid,args") for container in containers),
+        "logs": "".join(docker("logs", container) for container in containers),
+        "stack file": local_stack.file.read_text(),
+    }
+    for where, text in texts.items():
         assert text
-        assert not [secret for secret in secrets if secret in text]
-
-
-def image(stack: TestStack, instance: str) -> str:
-    return docker("inspect", "--format", "{{.Config.Image}}", stack.containers()[instance])
+        assert not [secret for secret in secrets if secret in text], where
 
 
 def test_a_changed_setting_replaces_exactly_that_engine(local_stack: TestStack) -> None:

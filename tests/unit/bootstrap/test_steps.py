@@ -13,7 +13,11 @@ from bootstrap import console, doctor, paths, probe
 
 def test_independent_steps_run_at_the_same_time() -> None:
     meet = threading.Barrier(2, timeout=10)
-    console.side_by_side({"one": lambda: meet.wait() and None, "two": lambda: meet.wait() and None})
+
+    def step() -> None:
+        meet.wait()
+
+    console.side_by_side({"one": step, "two": step})
 
 
 def test_a_failure_is_raised_after_the_others_have_ended() -> None:

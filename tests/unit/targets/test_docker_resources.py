@@ -44,7 +44,7 @@ def recorder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     raise_errors(findings)
     assert built is not None
 
-    @pulumi.runtime.test
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]  # pulumi gives it no types
     def deploy() -> None:
         secrets = {name: pulumi.Output.secret(f"value of {name}") for name in needed_secrets(built.workloads)}
         parent = pulumi.ComponentResource("hearth:index:Stack", request.param)
