@@ -153,8 +153,10 @@ def report(rows: dict[str, Row], start: dict[str, Row], memory: dict[str, float]
         "",
         "Whole commands, medians; peers in turn in the same run. Repeat with `make bench`, which writes this page.",
         "",
-        f"Machine: {os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()};"
-        f" docker plugin: {plugin}.",
+        (
+            f"Machine: {os.cpu_count()} cores, {platform.system()} {platform.release()}, "
+            f"Python {platform.python_version()}; docker plugin: {plugin}."
+        ),
         "",
         "| what | median s | lowest to highest | ratio | at most |",
         "| --- | --- | --- | --- | --- |",

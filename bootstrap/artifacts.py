@@ -7,8 +7,9 @@ import shutil
 import subprocess
 from typing import Any, Final
 
-from bootstrap import console, docker_engine, paths
 from images import recipes
+
+from bootstrap import console, docker_engine, paths
 
 IMAGES: Final = "images"
 MODEL: Final = "embeddings model"

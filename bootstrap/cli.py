@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except console.StepError as error:
         print(f"✗ {error}", file=sys.stderr)
         return 1
-    except Exception as fault:  # noqa: BLE001 - nobody should have to read a traceback to know what to do
+    except Exception as fault:
         log = paths.LOGS / "fault.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text("".join(traceback.format_exception(fault)), encoding="utf-8")

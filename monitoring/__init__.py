@@ -4,9 +4,19 @@ Knows nothing of how a stack is deployed.
 """
 
 from monitoring.scrape import alertmanager_config, prometheus_config, rules
+from monitoring.selectors import MAX_SCRAPE_INTERVAL_S
 from monitoring.subjects import Job, Subjects, Target
 
-__all__ = ["Job", "Subjects", "Target", "alertmanager_config", "dashboard_files", "prometheus_config", "rules"]
+__all__ = [
+    "MAX_SCRAPE_INTERVAL_S",
+    "Job",
+    "Subjects",
+    "Target",
+    "alertmanager_config",
+    "dashboard_files",
+    "prometheus_config",
+    "rules",
+]
 
 
 def dashboard_files(subjects: Subjects) -> dict[str, str]:

@@ -7,11 +7,20 @@ from typing import Any
 import yaml
 
 from monitoring.alerts import rule_groups
+from monitoring.selectors import MAX_SCRAPE_INTERVAL_S
 from monitoring.subjects import Job, Subjects
 
 
 def prometheus_config(subjects: Subjects, *, alertmanager: str | None, scrape_interval_s: int) -> str:
-    """Return prometheus.yml: every declared target, rules, and where alerts go (`alertmanager`: host:port)."""
+    """Return prometheus.yml: every declared target, rules, and where alerts go (`alertmanager`: host:port).
+
+    Raises:
+        ValueError: the interval leaves the rules too few scrapes to work with.
+    """
+    if not 1 <= scrape_interval_s <= MAX_SCRAPE_INTERVAL_S:
+        raise ValueError(
+            f"scrape interval: {scrape_interval_s} s is not between 1 and {MAX_SCRAPE_INTERVAL_S} s; rates would have gaps"
+        )
     interval = f"{scrape_interval_s}s"
     config: dict[str, Any] = {
         "global": {
@@ -20,7 +29,7 @@ def prometheus_config(subjects: Subjects, *, alertmanager: str | None, scrape_in
             "external_labels": {"env": subjects.stack},
         },
         "rule_files": ["/etc/prometheus/rules/*.yml"],
-        "scrape_configs": [_scrape(job) for job in subjects.jobs],
+        "scrape_configs": [_scrape(job) for job in sorted(subjects.jobs, key=lambda job: job.name)],
     }
     if alertmanager is not None:
         config["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]}
@@ -54,7 +63,11 @@ def alertmanager_config(subjects: Subjects, *, webhook_url: str | None) -> str:
 
 
 def _scrape(job: Job) -> dict[str, Any]:
-    groups = [{"targets": [target.address], "labels": dict(target.labels)} for target in job.targets]
+    # The declared name, not the address: it is what containers and runbooks call it, and it survives a move to another port.
+    groups = [
+        {"targets": [target.address], "labels": {**target.labels, "instance": target.instance}}
+        for target in sorted(job.targets, key=lambda target: target.instance)
+    ]
     return {"job_name": job.name, "metrics_path": job.metrics_path, "static_configs": groups}
 
 

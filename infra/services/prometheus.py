@@ -20,7 +20,9 @@ PORT: Final = 9090
 class PrometheusSettings(Settings):
     """hearth:monitoring.prometheus."""
 
-    scrape_interval: DurationS = Field(default=15, ge=1, description="time between two scrapes, as in 15s")
+    scrape_interval: DurationS = Field(
+        default=15, ge=1, le=monitoring.MAX_SCRAPE_INTERVAL_S, description="time between two scrapes, as in 15s"
+    )
     retention: DurationS = Field(default=15 * 86400, description="how long series are kept, as in 360h")
 
 

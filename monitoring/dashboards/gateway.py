@@ -35,5 +35,6 @@ def latency_lines() -> timeseries.Panel:
 
 
 def users_lines() -> timeseries.Panel:
-    """Tokens by key."""
-    return lines("Tokens per second, by key", "short", (queries.gateway_users(), "{{api_key_alias}}"))
+    """Tokens by key and user."""
+    users = (queries.gateway_users(), "{{api_key_alias}} {{user}}")
+    return lines("Tokens per second, by key and user", "short", users)

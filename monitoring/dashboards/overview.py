@@ -5,47 +5,41 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import dashboard, stat, timeseries
 
 from monitoring import queries
-from monitoring.panels import board, lines, number
+from monitoring.dashboards.gateway import requests_lines, users_lines
+from monitoring.panels import board, lamp, lines, number
+from monitoring.selectors import ENGINES, GATEWAY, NODE
 from monitoring.subjects import Subjects
 
 
 def build(subjects: Subjects) -> dashboard.Dashboard:
-    """Return the dashboard."""
+    """Return the dashboard; what no program tells has no panel."""
+    engines, gateway, node = (subjects.has(job) for job in (ENGINES, GATEWAY, NODE))
+    chats = engines and bool(subjects.chat_models)
     made = board("overview", f"Hearth {subjects.stack}: overview").with_row(dashboard.Row("Is it up"))
     for job in subjects.jobs:
-        made = made.with_panel(up_number(job.name))
-    return (
-        made.with_row(dashboard.Row("How fast"))
-        .with_panel(first_token_lines())
-        .with_panel(tokens_lines())
-        .with_panel(requests_lines())
-        .with_row(dashboard.Row("How full"))
-        .with_panel(kv_lines())
-        .with_panel(memory_lines())
-        .with_panel(disk_lines())
-        .with_row(dashboard.Row("Who uses it"))
-        .with_panel(users_lines())
+        made = made.with_panel(lamp(job.name, queries.up(job.name), "{{instance}}"))
+    made = made.with_panel(alerts_number())
+    _row(
+        made, "How fast", [first_token_lines(), tokens_lines()] if chats else [], [requests_lines()] if gateway else []
     )
+    _row(made, "How full", [kv_lines()] if engines else [], [memory_lines(), disk_lines()] if node else [])
+    _row(made, "Who uses it", [users_lines()] if gateway else [])
+    return made
 
 
-def up_number(job: str) -> stat.Panel:
-    """1 for every target that answers."""
-    return number(job, "short", queries.up(job), "{{instance}}")
+def alerts_number() -> stat.Panel:
+    """How many alerts fire."""
+    return number("Alerts firing", "short", queries.firing(), "firing")
 
 
 def first_token_lines() -> timeseries.Panel:
     """Time to first token."""
-    return lines("Time to first token, p95", "s", (queries.ttft(), "{{model_name}}"))
+    return lines("Time to first token, p95", "s", (queries.TTFT_RECORD, "{{model_name}}"))
 
 
 def tokens_lines() -> timeseries.Panel:
     """Tokens written per second."""
-    return lines("Tokens written per second", "short", (queries.generated_tokens(), "{{model_name}}"))
-
-
-def requests_lines() -> timeseries.Panel:
-    """Requests at the gateway."""
-    return lines("Requests per second", "reqps", (queries.gateway_requests(), "{{requested_model}} {{status_code}}"))
+    return lines("Tokens written per second", "short", (queries.TOKENS_RECORD, "{{model_name}}"))
 
 
 def kv_lines() -> timeseries.Panel:
@@ -60,9 +54,13 @@ def memory_lines() -> timeseries.Panel:
 
 def disk_lines() -> timeseries.Panel:
     """Disk that is left."""
-    return lines("Disk left", "percentunit", (queries.disk_free_share(), "{{mountpoint}}"))
+    return lines("Disk left", "percentunit", (queries.disk_free_share(), "{{instance}} {{device}}"))
 
 
-def users_lines() -> timeseries.Panel:
-    """Tokens by key."""
-    return lines("Tokens per second, by key", "short", (queries.gateway_users(), "{{api_key_alias}}"))
+def _row(made: dashboard.Dashboard, title: str, *groups: list[timeseries.Panel]) -> None:
+    """Add a row with its panels, and no row without any."""
+    panels = [panel for group in groups for panel in group]
+    if panels:
+        made.with_row(dashboard.Row(title))
+    for panel in panels:
+        made.with_panel(panel)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from images import recipes
 
 import monitoring
-from images import recipes
 
 Tool = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -54,20 +54,23 @@ def tool() -> Tool:
 
 @pytest.fixture(scope="session")
 def subjects() -> monitoring.Subjects:
-    """A stack with two engines and everything else once."""
+    """A stack with two chat engines, one for embeddings, and everything else once."""
 
-    def job(name: str, path: str, *addresses: str) -> monitoring.Job:
-        return monitoring.Job(name, path, tuple(monitoring.Target(at.split(":")[0], at, {}) for at in addresses))
+    def job(name: str, path: str, **addresses: str) -> monitoring.Job:
+        return monitoring.Job(
+            name, path, tuple(monitoring.Target(key.replace("_", "-"), at, {}) for key, at in addresses.items())
+        )
 
     return monitoring.Subjects(
         stack="test",
         jobs=(
-            job("litellm", "/metrics/", "litellm:4000"),
-            job("node_exporter", "/metrics", "node-exporter:9100"),
-            job("prometheus", "/metrics", "prometheus:9090"),
-            job("vllm", "/metrics", "a:8000", "b:8000"),
+            job("alertmanager", "/metrics", alertmanager="alertmanager:9093"),
+            job("litellm", "/metrics/", litellm="litellm:4000"),
+            job("node_exporter", "/metrics", node_exporter="10.0.0.7:9100"),
+            job("prometheus", "/metrics", prometheus="prometheus:9090"),
+            job("vllm", "/metrics", embed="embed:8000", chat_0="chat-0:8000", chat_1="10.0.0.8:18001"),
         ),
-        chat_models=("a", "b"),
-        embedding_models=(),
+        chat_models=("chat",),
+        embedding_models=("embed",),
         runbook_url="docs/runbooks",
     )
