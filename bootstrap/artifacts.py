@@ -7,9 +7,8 @@ import shutil
 import subprocess
 from typing import Any, Final
 
-from images import recipes
-
 from bootstrap import console, docker_engine, paths
+from images import recipes
 
 IMAGES: Final = "images"
 MODEL: Final = "embeddings model"

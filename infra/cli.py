@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from images import recipes
-
 from infra.config.load import read_stack_file
 from infra.config.secrets import SECRETS
 from infra.errors import Finding, Severity

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Generic, TypeVar
 
-from images import recipes
 from pydantic import Field
 
+from images import recipes
 from infra.config.models import ModelServer
 from infra.config.restart import Restart
 from infra.config.schema import StackConfig

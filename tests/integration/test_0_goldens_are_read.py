@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from images import recipes
 
+from images import recipes
 from tests.golden_files import CASES, GOLDEN
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("tools")]

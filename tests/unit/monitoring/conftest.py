@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from images import recipes
 
 import monitoring
+from images import recipes
 
 Tool = Callable[..., "subprocess.CompletedProcess[str]"]
 

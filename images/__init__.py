@@ -1,0 +1,1 @@
+"""The images that Hearth builds from packages, for machines that reach no container registry."""
