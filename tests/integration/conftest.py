@@ -1,32 +1,23 @@
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.integration.stacks import TestStack, free_ports
-
-
-def _missing_tool() -> str:
-    if shutil.which("pulumi") is None:
-        return "the pulumi CLI is not on PATH: run `make test`, or `. .hearth/env.sh` first"
-    if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode != 0:
-        return "no Docker daemon answers: run `make test`, or start it"
-    return ""
+from tests.tools import daemon_answers, require
 
 
 @pytest.fixture(scope="session")
 def tools() -> None:
-    """A missing tool is a visible skip on a laptop and a failure in CI."""
-    missing = _missing_tool()
-    if missing and os.environ.get("CI"):
-        pytest.fail(missing)
-    if missing:
-        pytest.skip(missing)
+    """The engine's command line and a daemon."""
+    require(
+        shutil.which("pulumi") is not None,
+        "the pulumi CLI is not on PATH: run `make test`, or `. .hearth/env.sh` first",
+    )
+    require(daemon_answers(), "no Docker daemon answers: run `make test`, or start it")
 
 
 def pytest_report_header() -> str:

@@ -3,41 +3,22 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from images import recipes
 from tests.golden_files import CASES, GOLDEN
+from tests.tools import in_image
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("tools")]
-
-
-def run(image: str, mounts: dict[Path, str], *argv: str) -> subprocess.CompletedProcess[str]:
-    volumes = [part for source, target in mounts.items() for part in ("-v", f"{source}:{target}:ro")]
-    command = [
-        "docker",
-        "run",
-        "--rm",
-        "--user",
-        "0",
-        "--network",
-        "none",
-        *volumes,
-        "--entrypoint",
-        argv[0],
-        image,
-        *argv[1:],
-    ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_prometheus_reads_its_configuration_and_rules(case: str) -> None:
     folder = GOLDEN / case / "prometheus" / "etc" / "prometheus"
     image = recipes.reference("monitoring")
-    ran = run(image, {folder: "/etc/prometheus"}, "promtool", "check", "config", "/etc/prometheus/prometheus.yml")
+    ran = in_image(image, {folder: "/etc/prometheus"}, "promtool", "check", "config", "/etc/prometheus/prometheus.yml")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "rules found" in ran.stdout
 
@@ -45,14 +26,14 @@ def test_prometheus_reads_its_configuration_and_rules(case: str) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_alertmanager_reads_its_configuration(case: str) -> None:
     folder = GOLDEN / case / "alertmanager" / "etc" / "alertmanager"
-    ran = run(recipes.reference("monitoring"), {folder: "/a"}, "amtool", "check-config", "/a/alertmanager.yml")
+    ran = in_image(recipes.reference("monitoring"), {folder: "/a"}, "amtool", "check-config", "/a/alertmanager.yml")
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_nginx_reads_its_configuration(case: str) -> None:
     file = GOLDEN / case / "nginx" / "etc" / "nginx" / "nginx.conf"
-    ran = run(recipes.reference("nginx"), {file: "/etc/nginx/nginx.conf"}, "nginx", "-t")
+    ran = in_image(recipes.reference("nginx"), {file: "/etc/nginx/nginx.conf"}, "nginx", "-t")
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
@@ -62,7 +43,7 @@ def test_nginx_refuses_a_broken_one(tmp_path: Path) -> None:
     broken.write_text(
         (GOLDEN / "local" / "nginx" / "etc" / "nginx" / "nginx.conf").read_text().replace("listen", "lisen", 1)
     )
-    assert run(recipes.reference("nginx"), {broken: "/etc/nginx/nginx.conf"}, "nginx", "-t").returncode != 0
+    assert in_image(recipes.reference("nginx"), {broken: "/etc/nginx/nginx.conf"}, "nginx", "-t").returncode != 0
 
 
 LOADER = """
@@ -78,7 +59,7 @@ print(json.dumps(sorted(router.get_model_names())))
 @pytest.mark.parametrize("case", CASES)
 def test_litellm_loads_its_configuration(case: str) -> None:
     folder = GOLDEN / case / "litellm" / "etc" / "litellm"
-    ran = run(
+    ran = in_image(
         recipes.reference("litellm"),
         {folder: "/etc/litellm"},
         "env",

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -10,45 +9,23 @@ import pytest
 
 import monitoring
 from images import recipes
+from tests.tools import has_image, in_image, require
 
 Tool = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="session")
 def tool() -> Tool:
-    """promtool and amtool: from PATH, else from the image that Hearth builds; a visible skip, a failure in CI."""
+    """promtool and amtool, run over the files of a folder: from PATH, else from the image that Hearth builds."""
     image = recipes.reference("monitoring")
-    in_image = (
-        shutil.which("docker") is not None
-        and not subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False).returncode
-    )
     on_path = shutil.which("promtool") is not None and shutil.which("amtool") is not None
 
     def run(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
-        mount = ["-v", f"{folder}:/w:ro", "-w", "/w"]
-        inside = [
-            "docker",
-            "run",
-            "--rm",
-            "--user",
-            "0",
-            "--network",
-            "none",
-            *mount,
-            "--entrypoint",
-            argv[0],
-            image,
-            *argv[1:],
-        ]
-        return subprocess.run(
-            list(argv) if on_path else inside, cwd=folder, capture_output=True, text=True, timeout=120, check=False
-        )
+        if on_path:
+            return subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+        return in_image(image, {folder: "/w"}, "sh", "-c", 'cd /w && exec "$@"', *argv[:1], *argv)
 
-    if not (on_path or in_image):
-        missing = f"neither promtool on PATH nor the image {image} is there: run `make images`"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
+    require(on_path or has_image(image), f"neither promtool on PATH nor the image {image} is there: run `make images`")
     return run
 
 
