@@ -17,7 +17,7 @@ NAME: Final = "stack"
 PROJECT: Final = "hearth"
 DRIFT: Final = 7
 # All engines may start at the same time; Pulumi's own default is a number of cores that has nothing to do with it.
-_PARALLEL: Final = "32"
+PARALLEL: Final = "32"
 _SECRET_BYTES: Final = 32
 
 
@@ -133,13 +133,13 @@ def show(stack: str, *arguments: str) -> int:
 
 def up(stack: str) -> None:
     """Deploy; what was changed by hand is repaired."""
-    if show(stack, "up", "--yes", "--skip-preview", "--refresh", "--parallel", _PARALLEL):
+    if show(stack, "up", "--yes", "--skip-preview", "--refresh", "--parallel", PARALLEL):
         raise console.StepError(f"{NAME}: {stack} is not up; the reason is said above. `make up` goes on from here.")
 
 
 def destroy(stack: str) -> None:
     """Remove containers and networks; volumes stay."""
-    if show(stack, "destroy", "--yes", "--skip-preview", "--parallel", _PARALLEL):
+    if show(stack, "destroy", "--yes", "--skip-preview", "--parallel", PARALLEL):
         raise console.StepError(f"{NAME}: {stack} is not down; the reason is said above.")
 
 

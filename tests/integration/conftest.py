@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bootstrap import plugin
 from tests.integration.stacks import TestStack, free_ports
 from tests.tools import daemon_answers, require
 
@@ -21,8 +22,6 @@ def tools() -> None:
 
 
 def pytest_report_header() -> str:
-    from bootstrap import plugin  # noqa: PLC0415 - only this line needs it
-
     return f"docker plugin: {plugin.in_use()}"
 
 
