@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Final
+
+from pydantic import Field
 
 from images import recipes
 from infra.config.models import SYNTHETIC, ModelServer
@@ -26,10 +29,15 @@ _SHM_BYTES: Final = {"cpu": 512 * 2**20, "cuda": 2 * 2**30, "rocm": 2 * 2**30}
 _SHM_PARALLEL_BYTES: Final = 10 * 2**30
 # Time for requests in flight before the engine ends; the container's own stop time-out is longer.
 _DRAIN_SHARE: Final = 0.5
+Flag = str | int | float | bool
 
 
 class VllmSettings(Settings):
-    """What all engines share; a model's own settings are in hearth:models."""
+    """hearth:engines: what all engines share; a model's own settings are in hearth:models and win."""
+
+    args: dict[str, str | int | float | bool] = Field(
+        default_factory=dict, description="vllm serve flags of every engine, written as in hearth:models.*.args"
+    )
 
 
 class Vllm(Service[VllmSettings]):
@@ -67,7 +75,7 @@ class Vllm(Service[VllmSettings]):
             service=self.name,
             host=placement.host,
             image=self.image_for(model, context.config),
-            command=_command(placement, model, restart.timeout_stop),
+            command=_command(placement, model, settings.args, restart.timeout_stop),
             restart=restart,
             aliases=(placement.model,) if model.replicas > 1 else (),
             environment={**_environment(placement, model), **settings.environment, **model.environment},
@@ -103,9 +111,11 @@ def _served_from(placement: Placement, model: ModelServer) -> str:
     return model.source
 
 
-def _command(placement: Placement, model: ModelServer, timeout_stop_s: float) -> tuple[str, ...]:
+def _command(
+    placement: Placement, model: ModelServer, shared: Mapping[str, Flag], timeout_stop_s: float
+) -> tuple[str, ...]:
     path = _served_from(placement, model)
-    flags: dict[str, str | int | float | bool] = {
+    flags: dict[str, Flag] = {
         "host": "0.0.0.0",  # noqa: S104 - inside the container's own network
         "port": ENGINE_PORT,
         "served-model-name": placement.model,
@@ -124,7 +134,7 @@ def _command(placement: Placement, model: ModelServer, timeout_stop_s: float) ->
         "runner": "pooling" if model.kind == "embedding" else None,
     }
     flags |= {flag: value for flag, value in optional.items() if value is not None}
-    flags |= model.args
+    flags |= {**shared, **model.args}
     arguments = [part for flag, value in flags.items() for part in _flag(flag, value)]
     serve = ("vllm", "serve", path, *arguments)
     if model.source != SYNTHETIC:
@@ -146,8 +156,9 @@ def _environment(placement: Placement, model: ModelServer) -> dict[str, str]:
     environment = {"VLLM_NO_USAGE_STATS": "1", "HF_HOME": "/root/.cache/huggingface"}
     if not model.is_from_hub:
         environment |= {"HF_HUB_OFFLINE": "1"}
-    if model.device == "cpu" and placement.cpu_set is not None:
-        environment |= {"VLLM_CPU_OMP_THREADS_BIND": placement.cpu_set}
+    if model.device == "cpu":
+        # By itself every engine binds its threads to the same first cores of the machine.
+        environment |= {"VLLM_CPU_OMP_THREADS_BIND": placement.cpu_set or "nobind"}
     if model.device == "cuda":
         environment |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     return environment

@@ -68,7 +68,7 @@ def test_a_killed_up_is_finished_by_the_next_beside_another_stack(
 
 def test_an_engine_that_ends_stops_up_at_once_and_says_why(small_stack: TestStack) -> None:
     values = small_values()
-    values["models"]["tiny-coder"] = {"args": {"enforce-eager": True, "no-such-flag": "x"}}
+    values["models"]["tiny-coder"] = {"args": {"no-such-flag": "x"}}
     small_stack.write(values)
     started = time.monotonic()
     failed = small_stack.bootstrap("up", check=False)

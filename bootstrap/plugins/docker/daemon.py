@@ -67,7 +67,7 @@ class _Tunnel(http.client.HTTPConnection):
         self.sock, theirs = socket.socketpair()
         self.sock.settimeout(self.timeout)
         with theirs:
-            # A session of its own: Ctrl-C must reach the engine, which decides, and not cut the connection first.
+            # Out of the reach of the terminal: Ctrl-C goes to the engine, which decides, and must not cut the connection first.
             end = theirs.fileno()
             self._ssh = subprocess.Popen(
                 self._command, stdin=end, stdout=end, stderr=self._said, start_new_session=True

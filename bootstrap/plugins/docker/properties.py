@@ -1,4 +1,4 @@
-"""What every resource type has in common: a table of its properties, and check, diff and observe that follow from the table."""
+"""What all resource types share: a table of its properties, and check, diff and observe that follow from the table."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

@@ -148,7 +148,8 @@ def _devices(workload: Workload) -> dict[str, Any]:
             "group_adds": ["video", "render"],
             "security_opts": ["seccomp=unconfined"],
         }
-    return {"gpus": f"device={','.join(workload.gpus)}"}
+    # `gpus: device=0,1` reaches the daemon as device 0 alone and drifts for ever (pulumi-docker 5.2): a request has a list.
+    return {"device_requests": [{"driver": "nvidia", "device_ids": list(workload.gpus), "capabilities": ["gpu"]}]}
 
 
 def _healthcheck(probe: Probe, start_timeout_s: float) -> dict[str, Any]:

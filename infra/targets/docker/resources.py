@@ -72,6 +72,8 @@ class _Site:
         options = pulumi.ResourceOptions(
             depends_on=after,
             delete_before_replace=True,
+            # The provider announces these as updates and doesn't apply them.
+            replace_on_changes=["healthcheck", "init", "tmpfs", "mounts"],
             hooks=gate.hooks(workload, arguments["name"], self._socket),
         )
         return docker.Container(

@@ -89,7 +89,8 @@ def test_what_docker_cannot_promise_is_a_finding() -> None:
 
 
 def test_gpus_are_named_to_the_runtime() -> None:
-    assert mapped(device="cuda", gpus=("GPU-a", "GPU-b"))["gpus"] == "device=GPU-a,GPU-b"
+    (request,) = mapped(device="cuda", gpus=("GPU-a", "GPU-b"))["device_requests"]
+    assert request["device_ids"] == ["GPU-a", "GPU-b"]
     assert [device["host_path"] for device in mapped(device="rocm", gpus=("0",))["devices"]] == ["/dev/kfd", "/dev/dri"]
 
 
