@@ -116,7 +116,7 @@ def test_other_machines_stacks_can_be_previewed_here(tmp_path: Path, stack: str,
     try:
         shown = preview.bootstrap("preview")
         assert all(f"Container {engine} create" in shown.stdout or engine in shown.stdout for engine in engines)
-        assert "warning: hearth:hfToken: is not set" in shown.stdout
+        assert "warning: hearth:hfToken: is not set" in shown.stdout + shown.stderr
         assert preview.containers() == {}
     finally:
         preview.remove()
