@@ -45,7 +45,7 @@ check: dev-tools ## format, lint, types, unit tests and golden files: what CI ru
 test: check ## check, then the whole stack and every promise on real parts
 	$(RUN) python -m pytest tests/integration
 
-golden: ## write the golden files anew; review the difference
+golden: dev-tools ## write the golden files anew; review the difference
 	$(RUN) python -m tests.golden_files
 
 bench: dev-tools ## measure, and write docs/benchmarks.md

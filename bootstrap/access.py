@@ -11,6 +11,8 @@ from typing import Any, Final
 from bootstrap import console
 
 _ANSWERS_WITHIN_S: Final = 120
+# A company's proxy knows nothing of this machine's own addresses.
+_direct: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _REQUESTS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "chat": ("chat/completions", {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 4}),
     "embedding": ("embeddings", {"input": "hello"}),
@@ -34,20 +36,19 @@ def prove(outputs: dict[str, Any]) -> None:
 
 
 def tell(stack: str, outputs: dict[str, Any]) -> None:
-    """Print the addresses and the commands that show the passwords."""
-    secret = f"pulumi stack output {{}} --show-secrets --stack {stack}"
-    lines = [
-        "",
-        f"  web UI    {outputs['frontDoorUrl']}   log in as {outputs['uiAdminEmail']}",
-        f"            password: {secret.format('uiAdminPassword')}",
-        f"  API       {outputs['gatewayUrl']}",
-        f"            key: {secret.format('masterKey')}",
-        *[f"  {name:<9} {url}" for name, url in sorted(outputs["exposed"].items()) if url != outputs["frontDoorUrl"]],
-        *[f"  note      {notice}" for notice in outputs["notices"]],
-        "  shell     `. .hearth/env.sh` makes these commands work",
-        "",
-    ]
-    print("\n".join(lines), flush=True)
+    """Print the addresses and the commands that show the passwords, never the passwords."""
+    show = f"`pulumi stack output {{}} --show-secrets --stack {stack}`"
+    front = outputs["frontDoorUrl"]
+    rows = []
+    if outputs.get("uiAdminPassword"):
+        rows.append(("web UI", f"{front}   log in as {outputs['uiAdminEmail']}"))
+        rows.append(("", f"the password: {show.format('uiAdminPassword')}"))
+    rows += [("API", outputs["gatewayUrl"]), ("", f"the key: {show.format('masterKey')}")]
+    rows += [(name, url) for name, url in sorted(outputs["exposed"].items()) if url != front]
+    rows.append(("shell", "`. .hearth/env.sh` makes these commands work"))
+    rows += [("note", notice) for notice in outputs["notices"]]
+    wide = max(len(name) for name, _ in rows)
+    print("\n".join(["", *(f"  {name:<{wide}}  {text}" for name, text in rows), ""]), flush=True)
 
 
 def _ask(url: str, key: str, body: dict[str, Any]) -> None:
@@ -56,7 +57,7 @@ def _ask(url: str, key: str, body: dict[str, Any]) -> None:
     while True:
         request = urllib.request.Request(url, data=json.dumps(body).encode(), headers=headers)  # noqa: S310 - the front door
         try:
-            with urllib.request.urlopen(request, timeout=_ANSWERS_WITHIN_S):  # noqa: S310 - see above
+            with _direct.open(request, timeout=_ANSWERS_WITHIN_S):
                 return
         except urllib.error.HTTPError as error:
             problem = f"{error.code} {error.read().decode(errors='replace')[:300]}"

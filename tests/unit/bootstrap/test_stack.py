@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import json
-import os
-import socket
 import stat
 from pathlib import Path
 
 import pytest
 
-from bootstrap import paths, stack
+from bootstrap import console, paths, stack
 from infra.config.secrets import check_secrets
 
 
@@ -62,16 +59,47 @@ def test_a_passphrase_of_the_users_is_left_to_the_user(checkout: Path, monkeypat
     assert checkout.exists()
 
 
-def test_only_locks_of_dead_processes_of_this_machine_are_left_overs(checkout: Path) -> None:
-    folder = checkout / ".hearth" / "state" / ".pulumi" / "locks" / "organization" / "hearth" / "mine"
-    folder.mkdir(parents=True)
-    here = socket.gethostname()
-    for name, pid, host in (("a", 1, here), ("b", 2, here), ("c", 2, "elsewhere")):
-        (folder / f"{name}.json").write_text(json.dumps({"pid": pid, "hostname": host, "username": "u"}))
-    assert stack._dead_locks("mine", alive=lambda pid: pid == 1) == [2]
-    assert stack._dead_locks("other", alive=lambda _: False) == []
+def test_purge_takes_back_what_hearth_made_and_nothing_else(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (checkout / "Pulumi.mine.yaml").write_text(
+        "config:\n  hearth:edge: {expose: 1}\n  hearth:engineKey:\n    secure: v1:x\n"
+    )
+    asked: list[list[str]] = []
+
+    def answer(argv: list[str], **_: object) -> str:
+        asked.append(argv)
+        return ""
+
+    monkeypatch.setattr(console, "answer", answer)
+    assert not stack.forget_made("mine")
+    stack.set_config("mine", "engineKey", "sk-x", secret=True, made=True)
+    stack.set_config("mine", "hfToken", "hf_x", secret=True)
+    stack.set_config("mine", "gone", "x", made=True)
+    asked.clear()
+    assert stack.forget_made("mine")
+    assert [argv[1:4] for argv in asked] == [["config", "rm", "hearth:engineKey"]]
+    assert not stack.forget_made("mine")
 
 
-def test_a_process_that_runs_is_alive_and_one_that_cannot_be_is_not() -> None:
-    assert stack._is_alive(os.getpid())
-    assert not stack._is_alive(2**22 + 1)
+@pytest.mark.parametrize(("secret", "kept"), [("", False), ("  hearth:hfToken:\n    secure: v1:x\n", True)])
+def test_a_salt_goes_when_no_secret_needs_it(checkout: Path, secret: str, *, kept: bool) -> None:
+    file = checkout / "Pulumi.mine.yaml"
+    own = f"# mine\nconfig:\n  hearth:target: docker\n{secret}"
+    file.write_text(f"{own}encryptionsalt: v1:abc=:v1:def==\n")
+    stack.forget_salt("mine")
+    assert ("encryptionsalt" in file.read_text()) is kept
+    assert file.read_text().startswith(own)
+
+
+def test_a_value_is_never_on_a_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[list[str], str]] = []
+
+    def answer(argv: list[str], *, given: str, **_: object) -> str:
+        seen.append((argv, given))
+        return ""
+
+    monkeypatch.setattr(console, "answer", answer)
+    stack.set_config("mine", "hfToken", "hf_very_secret", secret=True)
+    ((argv, given),) = seen
+    assert given == "hf_very_secret"
+    assert "hf_very_secret" not in " ".join(argv)
+    assert "--secret" in argv
