@@ -24,7 +24,7 @@ from typing import Final
 import yaml
 
 from bench.compose import compose_file
-from bootstrap import plugin
+from bootstrap import console, plugin
 from bootstrap.stack import PARALLEL, pulumi
 from infra.config.load import read_stack_file
 from infra.pipeline import build, needed_secrets
@@ -188,6 +188,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="counted runs of each preview (default 5)")
     parser.add_argument("--starts", type=int, default=3, help="counted starts of the whole stack (default 3)")
     options = parser.parse_args()
+    console.hear_interrupts()
     folder = Path(tempfile.mkdtemp())
     (folder / "stack").mkdir()
     stack = TestStack.make(folder / "stack", local_values())

@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument("--json", action="store_true", help="doctor: machine-readable output")
         command.add_argument("--dev", action="store_true", help="prepare: what tests need, too")
     options = parser.parse_args(arguments)
+    console.hear_interrupts()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         return _COMMANDS[options.command][0](options)

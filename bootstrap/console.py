@@ -37,6 +37,16 @@ class StoppedError(StepError):
     """A step was stopped because one beside it failed."""
 
 
+def hear_interrupts() -> None:
+    """Let this process and its children be interrupted, also when they were started in the background.
+
+    A shell starts background commands with SIGINT ignored, and children inherit that. Pulumi ends its language
+    host with SIGINT and waits 5 s for one that doesn't listen: every command would take 5 s longer.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def say(mark: str, name: str, text: str) -> None:
     """Print one line of a step; threads don't mix their lines."""
     with _lock:

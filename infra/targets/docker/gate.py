@@ -17,7 +17,8 @@ from infra.services.base import Workload
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
-_POLL_S: Final = 0.5
+# Ten containers asked twice a second keep a small machine from starting them.
+_POLL_S: Final = 2.0
 _PROGRESS_S: Final = 15.0
 _LOG_LINES: Final = 25
 
