@@ -11,12 +11,13 @@ import time
 from pathlib import Path
 from typing import Final
 
-from bootstrap import console, paths
+from bootstrap import console, leftovers, paths
 
 NAME: Final = "docker engine"
 _PID_FILE: Final = paths.HOME / "dockerd.pid"
 _LOG: Final = paths.HOME / "dockerd.log"
 _ANSWERS_WITHIN_S: Final = 60
+_LOOK_EVERY_S: Final = 0.5
 # Another package installation may be at work: unattended upgrades of a fresh machine, or that of a killed run.
 _APT_LOCK_WITHIN_S: Final = 300
 _apt = threading.Lock()
@@ -115,9 +116,21 @@ def _ask() -> tuple[str, str]:
 
 
 def _start() -> None:
-    if _is_starting():
-        console.doing(NAME, "waiting for the dockerd that is starting")
-    elif Path("/run/systemd/system").is_dir() and console.succeeds(["systemctl", "start", "docker"]):
+    if _is_there():
+        console.doing(NAME, "waiting for the dockerd that starts or ends now")
+    deadline = time.monotonic() + _ANSWERS_WITHIN_S
+    begun = False
+    while not version():
+        if not begun and not _is_there():
+            _begin()
+            begun = True
+        if time.monotonic() > deadline:
+            raise console.StepError(f"{NAME}: no answer after {_ANSWERS_WITHIN_S} s. See {_LOG}.")
+        time.sleep(0.5)
+
+
+def _begin() -> None:
+    if Path("/run/systemd/system").is_dir() and console.succeeds(["systemctl", "start", "docker"]):
         console.doing(NAME, "started by systemd")
     elif console.is_root():
         console.doing(NAME, "starting dockerd: no init system does it here")
@@ -126,11 +139,6 @@ def _start() -> None:
         raise console.StepError(
             f"{NAME}: installed but not running. Start it (sudo systemctl start docker), then run make up again."
         )
-    deadline = time.monotonic() + _ANSWERS_WITHIN_S
-    while not version():
-        if time.monotonic() > deadline:
-            raise console.StepError(f"{NAME}: no answer after {_ANSWERS_WITHIN_S} s. See {_LOG}.")
-        time.sleep(0.5)
 
 
 def _start_by_hand() -> None:
@@ -158,12 +166,15 @@ def _birth(pid: int) -> int | None:
     return None if state == "Z" else int(fields[18])
 
 
-def _is_starting() -> bool:
-    names = (file.read_text(encoding="utf-8", errors="replace") for file in Path("/proc").glob("[0-9]*/comm"))
-    try:
-        return any(name.strip() == "dockerd" for name in names)
-    except OSError:
-        return False
+def _runs() -> bool:
+    """Whether a dockerd runs, whoever started it; one that has ended and waits to be reaped doesn't."""
+    pids = (int(folder.name) for folder in Path("/proc").glob("[0-9]*"))
+    return any(leftovers.program_of(pid) == "dockerd" for pid in pids)
+
+
+def _last_line() -> str:
+    lines = _LOG.read_text(encoding="utf-8", errors="replace").splitlines() if _LOG.exists() else []
+    return lines[-1][-300:] if lines else "none"
 
 
 def _is_interrupted() -> bool:

@@ -202,6 +202,39 @@ def test_a_named_daemon_that_does_not_answer_is_no_reason_to_install_one(monkeyp
         docker_engine.ensure()
 
 
+@pytest.mark.parametrize(("seen", "launches"), [([True, True, False], 1), ([False], 1), ([True], 0)])
+def test_a_daemon_that_ends_is_followed_by_one_of_ours_and_one_that_starts_is_not(
+    monkeypatch: pytest.MonkeyPatch, seen: list[bool], launches: int
+) -> None:
+    """`seen`: whether a dockerd runs, look by look; the daemon answers once the looks are over."""
+    looks = iter(seen)
+    left = len(seen)
+    launched: list[int] = []
+
+    def runs() -> bool:
+        nonlocal left
+        left -= 1
+        return next(looks)
+
+    monkeypatch.setattr(docker_engine, "_LOOK_EVERY_S", 0)
+    monkeypatch.setattr(docker_engine, "_runs", runs)
+    monkeypatch.setattr(docker_engine, "version", lambda: "" if left else "20.10")
+    monkeypatch.setattr(docker_engine, "_launch", lambda: launched.append(1))
+    docker_engine._start()
+    assert len(launched) == launches
+
+
+def test_a_daemon_that_ends_at_once_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "dockerd.log"
+    monkeypatch.setattr(docker_engine, "_LOG", log)
+    monkeypatch.setattr(docker_engine, "_LOOK_EVERY_S", 0)
+    monkeypatch.setattr(docker_engine, "_runs", lambda: False)
+    monkeypatch.setattr(docker_engine, "version", lambda: "")
+    monkeypatch.setattr(docker_engine, "_launch", lambda: log.write_text("starting\nno space left\n"))
+    with pytest.raises(console.StepError, match="ended at once.*no space left"):
+        docker_engine._start()
+
+
 def test_packages_without_root_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console, "is_root", lambda: False)
     with pytest.raises(console.StepError, match=r"apt-get install docker\.io"):
