@@ -116,20 +116,25 @@ def _ask() -> tuple[str, str]:
 
 
 def _start() -> None:
-    if _is_there():
-        console.doing(NAME, "waiting for the dockerd that starts or ends now")
+    """Start a daemon, unless one is starting or ending: the first comes to answer, the second holds what ours needs."""
+    started = told = False
     deadline = time.monotonic() + _ANSWERS_WITHIN_S
-    begun = False
     while not version():
-        if not begun and not _is_there():
-            _begin()
-            begun = True
         if time.monotonic() > deadline:
             raise console.StepError(f"{NAME}: no answer after {_ANSWERS_WITHIN_S} s. See {_LOG}.")
-        time.sleep(0.5)
+        if _runs():
+            if not started and not told:
+                console.doing(NAME, "waiting for the dockerd that is starting or ending")
+            told = True
+        elif started:
+            raise console.StepError(f"{NAME}: dockerd ended at once. See {_LOG}, its last line: {_last_line()}")
+        else:
+            _launch()
+            started = True
+        time.sleep(_LOOK_EVERY_S)
 
 
-def _begin() -> None:
+def _launch() -> None:
     if Path("/run/systemd/system").is_dir() and console.succeeds(["systemctl", "start", "docker"]):
         console.doing(NAME, "started by systemd")
     elif console.is_root():

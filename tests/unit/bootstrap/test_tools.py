@@ -231,7 +231,7 @@ def test_a_daemon_that_ends_at_once_is_not_waited_for(tmp_path: Path, monkeypatc
     monkeypatch.setattr(docker_engine, "_runs", lambda: False)
     monkeypatch.setattr(docker_engine, "version", lambda: "")
     monkeypatch.setattr(docker_engine, "_launch", lambda: log.write_text("starting\nno space left\n"))
-    with pytest.raises(console.StepError, match="ended at once.*no space left"):
+    with pytest.raises(console.StepError, match=r"ended at once.*no space left"):
         docker_engine._start()
 
 
