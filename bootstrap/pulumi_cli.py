@@ -26,7 +26,7 @@ _SITE: Final = "https://get.pulumi.com/releases/sdk"
 _MACHINES: Final = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
 _GO: Final = paths.ROOT / "bootstrap" / "go"
 _HOST: Final = "pulumi-language-python"
-_HELPERS: Final = (f"python/cmd/{_HOST}-exec", "python/dist/pulumi-resource-pulumi-python")
+_SCRIPTS: Final = (f"python/cmd/{_HOST}-exec", "python/dist/pulumi-resource-pulumi-python")
 # Of the hosts in the official archive only that of Python is needed; they are 400 MB together.
 _WANTED: Final = re.compile(r"pulumi|pulumi-(language|resource|analyzer).*python.*")
 # Says which version .hearth/bin holds and where it came from; written last, so that half a set is never taken for one.
@@ -157,8 +157,8 @@ def _built() -> Path:
         [go, "-C", str(_GO / "pulumi"), "list", "-m", "-f", "{{.Dir}}", "github.com/pulumi/pulumi/sdk/v3"],
         env=_go_environment(go),
     )
-    for helper in _HELPERS:
-        shutil.copyfile(Path(sdk.strip()) / helper, part / Path(helper).name)
+    for script in _SCRIPTS:
+        shutil.copyfile(Path(sdk.strip()) / script, part / Path(script).name)
     part.rename(store)
     return store
 

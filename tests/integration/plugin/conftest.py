@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.plugin.stack import IMAGE, Stack, docker, is_stand_in, plugin_folder, tiny_image
-
-RequireTool = Callable[[str, bool, str], None]
+from tests.tools import daemon_answers, require
 
 
 def pytest_report_header() -> str:
@@ -21,30 +19,13 @@ def pytest_report_header() -> str:
 
 
 @pytest.fixture(scope="session")
-def require_tool() -> RequireTool:
-    """A missing tool is a visible skip on a laptop and a failure in CI."""
-
-    def require(tool: str, there: bool, fix: str) -> None:  # noqa: FBT001 - reads as one sentence
-        if there:
-            return
-        message = f"{tool} is missing. {fix}"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-
-    return require
-
-
-@pytest.fixture(scope="session")
-def tools(require_tool: RequireTool) -> None:
+def tools() -> None:
     """The engine, the plugin and a daemon."""
-    load = "Run `. .hearth/env.sh`, or make prepare first."
-    require_tool("the pulumi CLI", shutil.which("pulumi") is not None, load)
-    require_tool("the docker plugin", plugin_folder().exists(), load)
-    there = shutil.which("docker") is not None
-    answers = there and subprocess.run(["docker", "version"], capture_output=True, check=False).returncode == 0
-    require_tool("a Docker daemon", answers, "Start one, or run make prepare.")
-    require_tool("busybox", shutil.which("busybox") is not None, "Install the package busybox-static.")
+    load = "Run `. .hearth/env.sh`, or make test."
+    require(shutil.which("pulumi") is not None, f"the pulumi CLI is missing. {load}")
+    require(plugin_folder().exists(), f"the docker plugin is missing. {load}")
+    require(daemon_answers(), f"no Docker daemon answers. {load}")
+    require(shutil.which("busybox") is not None, "busybox is missing. Install the package busybox-static.")
 
 
 @pytest.fixture(scope="session")
