@@ -49,7 +49,7 @@ def _service(workload: Workload, names: Names, secrets: dict[str, str], folder: 
         "environment": dict(workload.environment),
         "hostname": workload.instance,
         "init": True,
-        "labels": {"hearth.bench": built_label(names)},
+        "labels": {"hearth.bench": names.network},
         "networks": {"default": {"aliases": made["networks_advanced"][0]["aliases"]}},
         "ports": [f"{port.address}:{port.host_port}:{port.container_port}" for port in workload.published],
         "restart": made["restart"],
@@ -63,8 +63,3 @@ def _service(workload: Workload, names: Names, secrets: dict[str, str], folder: 
             "retries": health["retries"],
         },
     }
-
-
-def built_label(names: Names) -> str:
-    """Return the label value that marks the containers of one run."""
-    return names.network
