@@ -12,8 +12,11 @@ ROOT = Path(__file__).parents[2]
 # What each room may import of this project, besides itself. The order is the pipeline's.
 MAY_IMPORT = {
     "infra.errors": set(),
+    "infra.interval": set(),
     "infra.config": {"infra.errors"},
-    "infra.plan": {"infra.errors", "infra.config"},
+    "infra.catalogue": {"infra.errors", "infra.interval"},
+    "infra.memory": {"infra.errors", "infra.interval", "infra.catalogue"},
+    "infra.plan": {"infra.errors", "infra.interval", "infra.config", "infra.catalogue", "infra.memory"},
     "infra.services": {"infra.errors", "infra.config", "infra.plan", "images.recipes", "monitoring"},
     "infra.targets": {"infra.errors", "infra.config", "infra.plan", "infra.services.base", "infra.services.files"},
     "infra.pipeline": {"infra.errors", "infra.config", "infra.plan", "infra.services", "infra.targets"},

@@ -1,0 +1,83 @@
+"""What is served: a checkpoint's shape and quantization, found by name or read from its own config.json."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from infra.catalogue.models import find_model
+from infra.memory import quantization as q
+from infra.memory.architecture import Architecture
+from infra.memory.hub_config import architecture_of, read_config
+from infra.memory.keys import UnknownShapeError
+from infra.memory.quantization import Quantization
+
+_FROM_NAME = "quantization"
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A model as the planner sees it. Without an architecture it is unknown, and `unknown` says why.
+
+    `doubts` name what was concluded instead of read; they widen the interval of the weights.
+    """
+
+    name: str
+    architecture: Architecture | None
+    quantization: Quantization
+    source: str
+    unknown: str = ""
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def weight_doubt(self) -> tuple[float, float]:
+        """By which shares the weights may be less and more than computed.
+
+        What a 4-bit checkpoint leaves in 16 bit, only its own config.json tells: some leave whole attentions.
+        """
+        if any(doubt.startswith(_FROM_NAME) for doubt in self.doubts):
+            return (0.03, 0.05) if self.quantization.method in {"fp8", "int8"} else (0.05, 0.25)
+        return (0.02, 0.02) if self.doubts else (0.0, 0.0)
+
+
+@cache
+def checkpoint_of(name: str, quantization: str | None = None, directory: Path | None = None) -> Checkpoint:
+    """Return the checkpoint of a hub id, a directory or a config.json; never raises for an unknown one.
+
+    `quantization` is what people set for the engine; `directory` is where relative paths start.
+    """
+    path = (directory or Path()) / name
+    if name.endswith(".json") or path.is_dir():
+        try:
+            return _read(name, path, quantization)
+        except UnknownShapeError as error:
+            return Checkpoint(name, None, q.NONE, "config.json", unknown=str(error))
+    facts = find_model(name)
+    if facts is None:
+        fix = "give the path of its config.json"
+        return Checkpoint(name, None, q.NONE, "none", unknown=f"the catalogue has no {name}; {fix}")
+    try:
+        architecture = architecture_of(facts.config)
+        own = q.quantization_of(architecture.quantization)
+    except UnknownShapeError as error:
+        return Checkpoint(name, None, q.NONE, facts.source, unknown=str(error))
+    doubts = (f"shape of {facts.name}, which the name derives from",) if facts.derived else ()
+    from_name = q.of_name(name) if not architecture.quantization else None
+    if quantization is None and from_name is not None:
+        own = q.requested(from_name)
+        doubts = (*doubts, f"{_FROM_NAME} {from_name} concluded from the name")
+    return Checkpoint(name, architecture, _chosen(own, quantization), f"catalogue: {facts.name}", doubts=doubts)
+
+
+def _read(name: str, path: Path, quantization: str | None) -> Checkpoint:
+    architecture = architecture_of(read_config(path))
+    own = q.quantization_of(architecture.quantization)
+    return Checkpoint(name, architecture, _chosen(own, quantization), f"{path.name} of {path.parent}")
+
+
+def _chosen(own: Quantization, asked: str | None) -> Quantization:
+    """Return the asked quantization, or the checkpoint's own where it has one: vLLM refuses to mix two."""
+    if asked is None or asked in {"none", "auto"} or own is not q.NONE:
+        return own
+    return q.requested(asked)

@@ -1,0 +1,122 @@
+"""What an engine takes beside torch's own tensors: CUDA context and libraries, and CUDA graphs.
+
+The figures per version are data (infra/catalogue/vllm.json); the graph model is fitted there to 47 logged starts.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from infra.catalogue.gpus import BLACKWELL, CONSUMER_BLACKWELL, HOPPER
+from infra.interval import GIB, ZERO, Interval
+from infra.memory.architecture import Architecture, Attention, Mla
+from infra.memory.engine import EngineSpec
+
+_MIB: Final = 2**20
+_GRAPH_BASE: Final = 130 * _MIB
+# Per captured size and layer: dense models, and mixtures of experts, whose kernels are more.
+_GRAPH_DENSE: Final = 0.17 * _MIB
+_GRAPH_MOE: Final = 0.30 * _MIB
+_GRAPH_V0: Final = 0.4 * _MIB
+# FlashAttention 3 splits each row over this many blocks while a decode graph is recorded.
+_FA3_SPLITS: Final = 32
+# A row of counts and one of masks per request that the second runner keeps for penalties.
+_PENALTY_BYTES: Final = 4.125
+# Starts of eight linked cards, 0.7 to 0.10: 2.3 to 2.5 GiB for NCCL (docs/accuracy.md).
+_SMALL_GROUP: Final = 4
+_LARGE_GROUP_GIB: Final = 2.3
+_RUNNER_STATE_COUNTS: Final = (0, 27)
+_NO_ESTIMATE_ON_SECOND_RUNNER: Final = ((0, 22), (0, 29))
+
+
+def non_torch_bytes(spec: EngineSpec) -> Interval:
+    """Return CUDA context, libraries and communication buffers as far as they count against the engine's share."""
+    rules, card = spec.behaviour, spec.card.kind
+    if spec.parallel.tensor > 1:
+        linked = card is None or card.nvlink
+        low, value, high = rules.non_torch_linked_gib if linked else rules.non_torch_unlinked_gib
+        if spec.parallel.tensor > _SMALL_GROUP and linked:
+            value, high = max(value, _LARGE_GROUP_GIB), high + _LARGE_GROUP_GIB
+    else:
+        low, value, high = rules.non_torch_one_gib
+    if card is not None and card.unified_memory:
+        high += 2.2
+    size = Interval(low * GIB, value * GIB, high * GIB)
+    return size + _runner_state(spec)
+
+
+def graph_bytes(spec: EngineSpec) -> Interval:
+    """Return the bytes of captured CUDA graphs, whether or not they count against the engine's share."""
+    architecture = spec.checkpoint.architecture
+    assert architecture is not None
+    if spec.enforce_eager or architecture.role == "encoder":
+        return ZERO
+    layers = -(-len(architecture.layers) // spec.parallel.pipeline)
+    sizes = capture_sizes(spec, architecture)
+    decode = sum(1 for size in sizes if size <= spec.sequences)
+    count = len(sizes) + (decode if spec.behaviour.graph_kind == "full" else 0)
+    if spec.behaviour.graph_kind == "v0":
+        value = 0.1 * GIB + _GRAPH_V0 * layers * decode
+        return Interval(0.3 * value, value, 1.6 * value + 0.2 * GIB)
+    each = _GRAPH_MOE if architecture.is_moe or architecture.has_mla else _GRAPH_DENSE
+    value = _GRAPH_BASE + _flash_split(spec, architecture, max(sizes, default=0)) + each * layers * count
+    return Interval(value * 0.6, value, value * 1.4 + 0.15 * GIB)
+
+
+def counted_graph_bytes(spec: EngineSpec) -> Interval:
+    """Return what the version subtracts from the pool for graphs: its own estimate, or nothing."""
+    architecture = spec.checkpoint.architecture
+    assert architecture is not None
+    rules = spec.behaviour
+    if not rules.graphs_inside_budget:
+        return ZERO
+    if spec.card.kind is not None and spec.card.kind.vendor == "amd" and not rules.graphs_inside_budget_amd:
+        return ZERO
+    first, end = _NO_ESTIMATE_ON_SECOND_RUNNER
+    if first <= rules.version[:2] < end and spec.is_second_runner:
+        return ZERO
+    size = graph_bytes(spec)
+    # One allocator segment that falls into the second sample makes vLLM's estimate up to 0.9 GiB too high.
+    return Interval(size.low, size.value, size.high + 0.3 * GIB) if size.value else ZERO
+
+
+def capture_sizes(spec: EngineSpec, architecture: Architecture) -> tuple[int, ...]:
+    """Return the batch sizes that graphs are recorded for (vllm/config/vllm.py, compilation.py)."""
+    version, sequences = spec.behaviour.version, spec.sequences
+    if spec.behaviour.engine == "V0":
+        sizes = (1, 2, 4, *range(8, 8 * 34, 8))
+        return tuple(size for size in sizes if size < sequences + 8)
+    most = 512
+    kind = spec.card.kind
+    if version >= (0, 28) and kind is not None and BLACKWELL <= (kind.compute_capability or 0) < CONSUMER_BLACKWELL:
+        most = 1024
+    if architecture.name.startswith("GptOss") and version >= (0, 10, 2):
+        most = 1024
+    if version < (0, 10):
+        return tuple(size for size in (1, 2, 4, *range(8, most + 1, 8)) if size <= spec.batched_tokens)
+    most = min(2 * sequences, most, spec.batched_tokens)
+    step = 8 if version < (0, 11, 2) else 16
+    sizes = (1, 2, 4, *range(8, min(most, 256), 8), *range(256, most + 1, step))
+    return tuple(size for size in sizes if size <= most)
+
+
+def _flash_split(spec: EngineSpec, architecture: Architecture, largest_size: int) -> float:
+    kind = spec.card.kind
+    is_hopper = kind is not None and kind.compute_capability == HOPPER
+    if not is_hopper or spec.behaviour.graph_kind != "full" or architecture.name.startswith(("GptOss", "Gemma3")):
+        return 0.0
+    widths = [mixer.heads * mixer.v_head_dim for mixer in architecture.mixers if isinstance(mixer, Attention)]
+    widths += [mixer.heads * mixer.kv_lora_rank for mixer in architecture.mixers if isinstance(mixer, Mla)]
+    return _FA3_SPLITS * largest_size * max(widths, default=0) / spec.parallel.tensor * 4
+
+
+def _runner_state(spec: EngineSpec) -> Interval:
+    """Return the runner's own buffers, which count from 0.27 on: inputs, block tables, the table of output counts."""
+    architecture = spec.checkpoint.architecture
+    assert architecture is not None
+    if spec.behaviour.version < _RUNNER_STATE_COUNTS:
+        return ZERO
+    size = spec.batched_tokens * architecture.hidden * 2 + spec.sequences * spec.tokens / spec.blocks * 4
+    if spec.is_second_runner:
+        size += _PENALTY_BYTES * spec.sequences * architecture.vocab
+    return Interval(size * 0.8, size, size * 1.2)

@@ -1,0 +1,148 @@
+"""Whether an engine starts: the estimate against vLLM's own checks, with a reason for every answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final
+
+from infra.interval import GIB, Interval
+from infra.memory.engine import EngineSpec
+from infra.memory.estimate import Estimate, estimate
+from infra.memory.legality import illegal
+
+# Seen over logged starts: closer than this, another minor version or driver decides (docs/accuracy.md).
+_COMFORT_BYTES: Final = 0.25 * GIB
+# What a capture needs beside the graphs while it runs, where graphs are outside the budget.
+_CAPTURE_SPARE_BYTES: Final = 0.3 * GIB
+# CUDA context of the process and what a desktop holds, before vLLM looks at the card (facts: 0.5 to 1.3 GiB).
+CONTEXT_BYTES: Final = Interval(0.3 * GIB, 0.5 * GIB, 0.6 * GIB)
+_DESKTOP_BYTES: Final = Interval(0.0, 0.0, 0.9 * GIB)
+_LINKED_CONTEXT_BYTES: Final = Interval(0.0, 1.0 * GIB, 1.6 * GIB)
+
+
+class Verdict(StrEnum):
+    """What the plan says of an engine before anything exists."""
+
+    FITS = "fits"
+    TIGHT = "tight"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict, its reasons (the deciding one first) and the figures that it rests on."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    estimate: Estimate | None
+
+
+@lru_cache(maxsize=8192)
+def judge(spec: EngineSpec) -> Judgement:
+    """Return whether an engine that has its cards for itself starts."""
+    broken = illegal(spec)
+    figures = estimate(spec)
+    if broken:
+        return Judgement(Verdict.NO, broken, figures)
+    if figures is None:
+        return Judgement(Verdict.UNKNOWN, (spec.checkpoint.unknown,), None)
+    verdict, reasons = _pool(spec, figures)
+    worse, more = _free_memory(spec)
+    verdict, reasons = _worst(verdict, worse), (*more, *reasons) if worse is Verdict.NO else (*reasons, *more)
+    worse, more = _capture(spec, figures)
+    return Judgement(_worst(verdict, worse), (*reasons, *more), figures)
+
+
+def _worst(*verdicts: Verdict) -> Verdict:
+    order = (Verdict.FITS, Verdict.TIGHT, Verdict.UNKNOWN, Verdict.NO)
+    return max(verdicts, key=order.index)
+
+
+def _pool(spec: EngineSpec, figures: Estimate) -> tuple[Verdict, tuple[str, ...]]:
+    pool, needed = figures.pool, figures.needed_bytes
+    special = _physical(spec, figures) or _encoder(figures)
+    if special is not None:
+        return special
+    request = f"one request of {spec.tokens:,} tokens needs {_gib(needed)} GiB of KV cache"
+    if pool.high <= 0:
+        over = f"weights, activations and the rest take {_gib(figures.requested.value - pool.value)} of the "
+        return Verdict.NO, (f"nothing is left for the KV cache: {over}{_gib(figures.requested.value)} GiB asked for",)
+    if pool.high < needed:
+        return Verdict.NO, (f"{request}, {_gib(pool.value)} are left",)
+    bounds = f"{_gib(pool.value)} are left (between {_gib(pool.low)} and {_gib(pool.high)})"
+    if pool.low - min(_COMFORT_BYTES, 0.02 * spec.requested.value) < needed:
+        return Verdict.TIGHT, (f"{request}, {bounds}",)
+    return Verdict.FITS, (f"{request}, {bounds}",)
+
+
+def _encoder(figures: Estimate) -> tuple[Verdict, tuple[str, ...]] | None:
+    """Judge a model that keeps no cache: its weights and activations must fit, that is all."""
+    if figures.layout is not None:
+        return None
+    if figures.pool.high <= 0:
+        return Verdict.NO, (f"weights and activations need {_gib(-figures.pool.value)} GiB more than the share",)
+    text = f"{_gib(figures.pool.value)} GiB are left beside weights and activations; an encoder keeps no KV cache"
+    return (Verdict.FITS if figures.pool.low > 0 else Verdict.TIGHT), (text,)
+
+
+def _physical(spec: EngineSpec, figures: Estimate) -> tuple[Verdict, tuple[str, ...]] | None:
+    """Judge an engine with a fixed pool: vLLM checks neither weights nor activations against it, the card does."""
+    if spec.kv_cache_bytes is None:
+        return None
+    total = figures.weights + figures.activation + figures.non_torch + figures.graphs + CONTEXT_BYTES
+    room = spec.card.memory - total
+    text = f"with its fixed KV cache it takes {_gib(total.value + spec.kv_cache_bytes)} of {_gib(spec.card.memory.value)} GiB"
+    if room.high < spec.kv_cache_bytes:
+        return Verdict.NO, (text,)
+    if room.low < spec.kv_cache_bytes:
+        return Verdict.TIGHT, (text,)
+    return None
+
+
+def _free_memory(spec: EngineSpec) -> tuple[Verdict, tuple[str, ...]]:
+    """Check that the card can have as much free as the share asks for, when nobody else is on it."""
+    free = free_at_start(spec)
+    wanted = spec.requested
+    text = f"asks for {_gib(wanted.value)} GiB and about {_gib(free.value)} of {_gib(spec.card.memory.value)} are free"
+    if spec.behaviour.checks_free_memory and free.high < wanted.value:
+        return Verdict.NO, (f"{text} when it starts",)
+    if spec.behaviour.checks_free_memory and free.low < wanted.value:
+        return Verdict.TIGHT, (f"{text}; a desktop or another process on the card would stop it",)
+    return Verdict.FITS, ()
+
+
+def free_at_start(spec: EngineSpec) -> Interval:
+    """Return the card's free bytes when vLLM looks, with nothing else on it but a desktop where it may have one."""
+    taken = CONTEXT_BYTES
+    kind = spec.card.kind
+    if kind is not None and kind.display:
+        taken += _DESKTOP_BYTES
+    if kind is not None and kind.unified_memory:
+        taken += Interval(0.0, 2.0 * GIB, 8.0 * GIB)
+    if spec.parallel.tensor > 1 and spec.behaviour.version >= (0, 11):
+        # From 0.11 on it looks behind NCCL's start.
+        taken += _LINKED_CONTEXT_BYTES
+    return (spec.card.memory - taken).at_least(0.0)
+
+
+def _capture(spec: EngineSpec, figures: Estimate) -> tuple[Verdict, tuple[str, ...]]:
+    """Check that graphs which don't count against the share find room beside it."""
+    if spec.behaviour.graphs_inside_budget and not spec.is_second_runner:
+        return Verdict.FITS, ()
+    spare = spec.card.memory.value - spec.requested.value - CONTEXT_BYTES.value
+    if figures.graphs.value == 0 or spare >= figures.graphs.value + _CAPTURE_SPARE_BYTES:
+        return Verdict.FITS, ()
+    text = f"CUDA graphs take {_gib(figures.graphs.value)} GiB outside the share and {_gib(max(0.0, spare))} are left"
+    return Verdict.TIGHT, (f"{text}: it may run out of memory while it records them",)
+
+
+def with_fraction(spec: EngineSpec, fraction: float) -> EngineSpec:
+    """Return the same engine with another share, rounded to what a command line shows."""
+    return replace(spec, fraction=round(fraction, 3))
+
+
+def _gib(size: float) -> str:
+    return f"{size / GIB:.2f}" if abs(size) < 10 * GIB else f"{size / GIB:.1f}"

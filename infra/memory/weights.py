@@ -1,0 +1,207 @@
+"""What "Model loading took X GiB" will say: the bytes of one rank's weights.
+
+Sources: vllm/model_executor/layers/{linear,vocab_parallel_embedding}.py, distributed/utils.py (get_pp_indices),
+layers/quantization/mxfp4.py of 0.33.0; checked against logged starts in docs/accuracy.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Final
+
+from infra.catalogue.gpus import BLACKWELL, CONSUMER_BLACKWELL, HOPPER, GpuKind
+from infra.interval import GIB, Interval
+from infra.memory.architecture import Architecture, Mla
+from infra.memory.parts import Held, Part, layer_parts
+from infra.memory.quantization import UNQUANTIZED_BITS, Quantization
+
+_MIB: Final = 2**20
+# vocab_parallel_embedding.DEFAULT_VOCAB_PADDING_SIZE
+_VOCAB_PADDING: Final = 64
+# torch's allocator hands out large blocks in steps of 2 MiB and splits off a rest only above 1 MiB.
+_LARGE_BLOCK: Final = 10 * _MIB
+_BLOCK_STEP: Final = 2 * _MIB
+_LARGEST_UNSPLIT_REST: Final = _MIB
+# Nine of ten logged starts stay within these shares, per kind of weights (docs/accuracy.md).
+_SHARES: Final = {"none": (0.003, 0.003), "fp8": (0.005, 0.02), "bitsandbytes": (0.08, 0.03)}
+_SHARES_OTHER: Final = (0.01, 0.02)
+_SLACK_BYTES: Final = 0.02 * GIB
+_LAST_STAGE_TAKES_REST_UNTIL: Final = (0, 8)
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """How one engine is split over cards. `expert` spreads whole experts instead of slices of each."""
+
+    tensor: int = 1
+    pipeline: int = 1
+    data: int = 1
+    expert: bool = False
+
+    @property
+    def expert_ranks(self) -> int:
+        """Over how many ranks the routed experts are spread: data-parallel ranks share them in either case."""
+        return self.tensor * self.data
+
+
+ONE_CARD: Final = Parallel()
+
+
+def pipeline_stages(layers: int, stages: int, version: tuple[int, ...]) -> tuple[range, ...]:
+    """Return each stage's layers. What doesn't divide went to the last stage up to 0.7, to those before it since."""
+    counts = [layers // stages] * stages
+    if version < _LAST_STAGE_TAKES_REST_UNTIL:
+        counts[-1] += layers % stages
+    else:
+        for number in range(2, layers % stages + 2):
+            counts[-number] += 1
+    starts = [sum(counts[:stage]) for stage in range(stages)]
+    return tuple(range(start, start + count) for start, count in zip(starts, counts, strict=True))
+
+
+@lru_cache(maxsize=4096)
+def weights_bytes(
+    architecture: Architecture,
+    quantization: Quantization,
+    parallel: Parallel,
+    *,
+    layers: range,
+    dtype_bytes: int,
+    kind: GpuKind | None,
+) -> Interval:
+    """Return the bytes of the weights that one rank of a pipeline stage with these layers holds."""
+    body = sum(
+        _allocated(_tensors(architecture, quantization, parallel, index, dtype_bytes=dtype_bytes, kind=kind))
+        for index in layers
+    )
+    first, last = layers.start == 0, layers.stop == len(architecture.layers)
+    ends = _allocated(_ends(architecture, quantization, parallel, dtype_bytes, first=first, last=last))
+    ends += architecture.rotary_elements * 2
+    below, above = _SHARES.get(quantization.method, _SHARES_OTHER)
+    known = body + ends
+    certain = Interval(known * (1 - below) - _SLACK_BYTES, known, known * (1 + above) + _SLACK_BYTES)
+    if architecture.vision is None or not first:
+        return certain
+    tower = architecture.vision.parameters * dtype_bytes / parallel.tensor
+    return certain + Interval(tower * 0.9, tower, tower * min(2, parallel.tensor) + 0.1 * tower)
+
+
+@cache
+def checkpoint_bytes(architecture: Architecture, quantization: Quantization) -> float:
+    """Return the bytes of the checkpoint's files, as they lie on disk and are read at start."""
+    whole, width = Parallel(), 4 if architecture.stored_dtype == "float32" else 2
+    body = sum(
+        _part_bytes(part, f"{index}.{part.module}", quantization, whole, width)
+        for index, parts in enumerate(_parts_by_layer(architecture))
+        for part in parts
+        if part.stored
+    )
+    vision = architecture.vision.parameters * width if architecture.vision else 0
+    return body + sum(_ends(architecture, quantization, whole, width, first=True, last=True)) + vision
+
+
+@cache
+def _parts_by_layer(architecture: Architecture) -> tuple[tuple[Part, ...], ...]:
+    return tuple(layer_parts(layer, architecture.hidden, architecture.name) for layer in architecture.layers)
+
+
+def _tensors(
+    architecture: Architecture,
+    quantization: Quantization,
+    parallel: Parallel,
+    index: int,
+    *,
+    dtype_bytes: int,
+    kind: GpuKind | None,
+) -> Iterable[float]:
+    """Return the bytes of a layer's tensors as they are allocated: fused ones together."""
+    fused: dict[str, float] = {}
+    for number, part in enumerate(_parts_by_layer(architecture)[index]):
+        size = _part_bytes(part, f"{index}.{part.module}", quantization, parallel, dtype_bytes)
+        if part.is_expert and part.module and quantization.method == "mxfp4":
+            size *= _mxfp4_padding(architecture, parallel, kind)
+        name = part.tensor or str(number)
+        fused[name] = fused.get(name, 0.0) + size
+    mixer = architecture.layers[index].mixer
+    if isinstance(mixer, Mla) and quantization.method != "none":
+        # The up-projection is kept a second time in 16 bit, for the absorbed form of decoding.
+        fused["absorbed"] = mixer.kv_lora_rank * mixer.heads / parallel.tensor * (mixer.nope_dim + mixer.v_dim) * 2
+    return fused.values()
+
+
+def _allocated(sizes: Iterable[float]) -> float:
+    total = 0.0
+    for size in sizes:
+        rest = -size % _BLOCK_STEP
+        total += size + (rest if size >= _LARGE_BLOCK and rest <= _LARGEST_UNSPLIT_REST else 0.0)
+    return total
+
+
+def _part_bytes(part: Part, module: str, quantization: Quantization, parallel: Parallel, dtype_bytes: int) -> float:
+    bits = quantization.bits_of(module, is_expert=part.is_expert) if part.module else UNQUANTIZED_BITS
+    width = bits / 8 if bits != UNQUANTIZED_BITS else dtype_bytes
+    return part.elements * width * _share(part, parallel)
+
+
+def _share(part: Part, parallel: Parallel) -> float:
+    if part.held is Held.WHOLE:
+        return 1.0
+    if part.held is Held.KV_HEADS:
+        return max(1.0, part.kv_heads / parallel.tensor) / part.kv_heads
+    if part.held is Held.EXPERTS:
+        return 1 / parallel.expert_ranks
+    return 1 / parallel.tensor
+
+
+def _mxfp4_padding(architecture: Architecture, parallel: Parallel, kind: GpuKind | None) -> float:
+    """Return how much larger mxfp4 experts are in memory: each kernel pads widths to steps of its own."""
+    hidden = architecture.hidden
+    width = (
+        max(
+            (
+                part.intermediate
+                for layer in architecture.layers
+                for part in layer.feed_forward
+                if hasattr(part, "experts")
+            ),
+            default=hidden,
+        )
+        // parallel.expert_ranks
+    )
+    capability = kind.compute_capability if kind is not None else None
+    if capability is not None and HOPPER <= capability < BLACKWELL:
+        # Triton: values are padded along the summed side only, their scales aren't.
+        padded = (_up(hidden, 256) / hidden * 2 + _up(width, 256) / width) / 3
+        return (0.5 * padded + 1 / 32) / (0.5 + 1 / 32)
+    if capability is not None and BLACKWELL <= capability < CONSUMER_BLACKWELL:
+        return _up(hidden, 256) / hidden * _up(width, 256) / width
+    return _up(hidden, 256) / hidden * _up(width, 128) / width
+
+
+def _up(number: int, step: int) -> int:
+    return -(-number // step) * step
+
+
+def _ends(
+    architecture: Architecture,
+    quantization: Quantization,
+    parallel: Parallel,
+    dtype_bytes: int,
+    *,
+    first: bool,
+    last: bool,
+) -> Iterable[float]:
+    """Return the tensors before and behind the layers: embeddings, output head, positions, the last norm."""
+    vocab = _up(architecture.vocab, _VOCAB_PADDING)
+    table = vocab * architecture.hidden / parallel.tensor
+    if first or (last and architecture.tied_embeddings):
+        yield table * dtype_bytes
+    if last and not architecture.tied_embeddings:
+        bits = quantization.bits_of("lm_head", is_expert=False) if quantization.quantizes_head else UNQUANTIZED_BITS
+        yield table * (dtype_bytes if bits == UNQUANTIZED_BITS else bits / 8)
+    if first:
+        yield architecture.learned_positions * architecture.hidden * dtype_bytes
+        yield architecture.per_layer_embedding_parameters * dtype_bytes / parallel.tensor
+    yield architecture.final_norms * architecture.hidden * dtype_bytes
