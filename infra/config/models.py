@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from infra.config.restart import Restart
-from infra.config.types import CpuSet, Fraction, Model, SizeBytes, Slug
+from infra.config.types import CpuSet, Fraction, Model, PlaceName, SizeBytes, Slug
 
 Kind = Literal["chat", "embedding"]
 Device = Literal["cuda", "rocm", "cpu"]
@@ -24,7 +24,7 @@ class ModelServer(Model):
     revision: str | None = Field(default=None, description="branch, tag or commit of the hub repository")
     kind: Kind = Field(default="chat", description="chat or embedding")
     device: Device = Field(default="cuda", description="cuda, rocm or cpu")
-    place: Slug | None = Field(default=None, description="host or group; without it any host that fits")
+    place: PlaceName | None = Field(default=None, description="host or group; without it any host that fits")
     gpus: tuple[str, ...] = Field(default=(), description="ids of the cards on that host; without them any that fit")
     tensor_parallel: int = Field(default=1, ge=1, description="cards one engine is split over")
     memory_fraction: Fraction = Field(

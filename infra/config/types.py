@@ -17,6 +17,7 @@ class Model(BaseModel):
 _SIZE_UNITS_BYTES: Final = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _DURATION_UNITS_S: Final = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 _SLUG: Final = re.compile(r"[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?")
+_PLACE_NAME: Final = re.compile(r"[a-z](?:[a-z0-9_-]{0,38}[a-z0-9])?")
 _FLOATING_TAGS: Final = frozenset(
     {"latest", "main", "master", "nightly", "dev", "edge", "stable", "main-stable", "main-latest"}
 )
@@ -49,6 +50,13 @@ def _slug(value: str) -> str:
     return value
 
 
+def _place_name(value: str) -> str:
+    if not _PLACE_NAME.fullmatch(value):
+        msg = f"{value!r} can't name a host or group; use a-z, 0-9, - and _, start with a letter, at most 40 characters"
+        raise ValueError(msg)
+    return value
+
+
 def _image_ref(value: str) -> str:
     name, _, digest = value.partition("@")
     tag = name.rpartition("/")[2].partition(":")[2]
@@ -70,6 +78,8 @@ def _cpu_set(value: object) -> object:
 
 
 Slug = Annotated[str, AfterValidator(_slug)]
+# A group may have underscores, which Ansible's own groups have instead of dashes; hosts name resources, so they can't.
+PlaceName = Annotated[str, AfterValidator(_place_name)]
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
 SizeBytes = Annotated[int, BeforeValidator(_size_bytes), Field(gt=0)]
 DurationS = Annotated[float, BeforeValidator(_duration_s), Field(ge=0)]

@@ -14,7 +14,7 @@ from infra.config.models import ModelServer
 from infra.config.restart import Restart
 from infra.config.schema import StackConfig
 from infra.config.secrets import SecretRef
-from infra.config.types import Model, PortNumber, SizeBytes, Slug
+from infra.config.types import Model, PlaceName, PortNumber, SizeBytes
 from infra.errors import Finding
 from infra.plan import Plan
 
@@ -23,7 +23,7 @@ class Settings(Model):
     """What every service's section has; a service adds its own fields."""
 
     enabled: bool = Field(default=True, description="whether the service runs")
-    place: Slug | None = Field(default=None, description="host it runs on; without it the first of the inventory")
+    place: PlaceName | None = Field(default=None, description="host it runs on; without it the first of the inventory")
     expose: PortNumber | None = Field(
         default=None, description="port of the host it is published on; unpublished without"
     )

@@ -17,6 +17,8 @@ MAY_IMPORT = {
     "infra.catalogue": {"infra.errors", "infra.interval"},
     "infra.memory": {"infra.errors", "infra.interval", "infra.catalogue"},
     "infra.plan": {"infra.errors", "infra.interval", "infra.config", "infra.catalogue", "infra.memory"},
+    "infra.inventory": {"infra.errors", "infra.config"},
+    "infra.facts": {"infra.errors", "infra.config", "infra.inventory"},
     "infra.services": {"infra.errors", "infra.config", "infra.plan", "images.recipes", "monitoring"},
     "infra.targets": {"infra.errors", "infra.config", "infra.plan", "infra.services.base", "infra.services.files"},
     "infra.pipeline": {"infra.errors", "infra.config", "infra.plan", "infra.services", "infra.targets"},
