@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -16,7 +16,11 @@ from images import recipes
 from infra.config.load import read_stack_file
 from infra.config.secrets import SECRETS
 from infra.errors import Finding, Severity
+from infra.facts import main_facts
+from infra.fit import main_fit
+from infra.page import page
 from infra.pipeline import Built, build, missing_secret_finding, needed_secrets
+from infra.plan import file_of, plan_data, plan_text, previous_text
 from infra.preflight import local_findings
 from infra.schema import json_schema
 
@@ -37,13 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (_, description) in _COMMANDS.items():
         command = commands.add_parser(name, help=description, description=description)
-        if name != "schema":
-            command.add_argument("--stack", default="local", help="name of the stack (default: local)")
-            command.add_argument("--json", action="store_true", help="machine-readable output")
-    options = parser.parse_args(arguments)
-    if options.command == "schema":
-        print(json.dumps(json_schema(), indent=2))
-        return 0
+        command.add_argument("--stack", default="local", help="name of the stack (default: local)")
+        command.add_argument("--json", action="store_true", help="machine-readable output")
+        if name == "plan":
+            command.add_argument("--html", type=Path, metavar="FILE", help="write the ledger as one page, too")
+            command.add_argument("--save", action="store_true", help="keep the placements for the next plan")
+    for name, (_, description) in _ALONE.items():
+        commands.add_parser(name, help=description, add_help=False)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] in _ALONE:
+        return _ALONE[given[0]][0](given[1:])
+    options = parser.parse_args(given)
     root = Path.cwd()
     written, found = read_stack_file(root, options.stack)
     built, findings = build(written, options.stack, found)
@@ -57,7 +65,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wrong = any(finding.severity is Severity.ERROR for finding in findings)
     if not (wrong and options.command == "check"):
         _COMMANDS[options.command][0](built, as_json=options.json)
+    if options.command == "plan":
+        _keep(built, root, options)
     return int(wrong)
+
+
+def _keep(built: Built, root: Path, options: argparse.Namespace) -> None:
+    if options.html is not None:
+        options.html.write_text(page(built.plan), encoding="utf-8")
+    if options.save:
+        file_of(root, options.stack).write_text(previous_text(built.plan), encoding="utf-8")
+
+
+def _schema(arguments: Sequence[str]) -> int:
+    argparse.ArgumentParser(prog="python -m infra schema", description=_ALONE["schema"][1]).parse_args(arguments)
+    print(json.dumps(json_schema(), indent=2))
+    return 0
 
 
 def _tell(findings: tuple[Finding, ...]) -> None:
@@ -72,8 +95,7 @@ def _check(built: Built, *, as_json: bool) -> None:
 
 
 def _plan(built: Built, *, as_json: bool) -> None:
-    engines = [vars(placement) for placement in built.plan.placements]
-    print(json.dumps(engines, default=list, indent=2) if as_json else built.plan.text())
+    print(json.dumps(plan_data(built.plan), indent=2) if as_json else plan_text(built.plan))
 
 
 def _secrets(built: Built, *, as_json: bool) -> None:
@@ -113,9 +135,14 @@ def _render(built: Built, *, as_json: bool) -> None:
 
 _COMMANDS: Final[dict[str, tuple[Command, str]]] = {
     "check": (_check, "check the declaration and this machine; nothing is created"),
-    "plan": (_plan, "print where every engine goes, and why"),
+    "plan": (_plan, "print the ledger: what every engine asks of every card, needs and gets, and why"),
     "secrets": (_secrets, "list the secrets that the stack needs"),
     "images": (_images, "list the images that the stack runs"),
     "render": (_render, "print every rendered file"),
-    "schema": (_check, "print the JSON schema of a stack file's configuration, for editors"),
+}
+# Commands that ask nothing about a stack; each reads its own command line.
+_ALONE: Final[dict[str, tuple[Callable[[Sequence[str]], int], str]]] = {
+    "fit": (main_fit, "say whether one model starts on one kind of card, and what to change"),
+    "facts": (main_facts, "read cards, cores, memory and disks of live hosts as inventory"),
+    "schema": (_schema, "print the JSON schema of a stack file's configuration, for editors"),
 }

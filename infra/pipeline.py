@@ -9,7 +9,8 @@ from infra.config.load import Loaded, Written, load
 from infra.config.schema import StackConfig
 from infra.config.secrets import SECRETS, set_command
 from infra.errors import Finding, Severity
-from infra.plan import Plan, make_plan
+from infra.inventory import with_inventory
+from infra.plan import Plan, make_plan, read_previous
 from infra.services import Declaration, declare, settings_of
 from infra.services.base import Workload
 from infra.targets.base import Target
@@ -38,13 +39,18 @@ def build(written: Written, stack: str, found: list[Finding]) -> tuple[Built | N
 
     Built is None when nothing can be decided; with errors among the findings it serves to find more, not to deploy.
     """
+    written, problems = with_inventory(written)
+    found = [*found, *problems]
     loaded = load(written)
     settings, problems = settings_of(loaded.services)
     findings = [*found, *loaded.findings, *problems]
     if loaded.config is None:
         return None, tuple(findings)
     target, problems = targets.find(loaded.config.target)
-    plan = make_plan(loaded.config, PROJECT, stack)
+    previous, kept = read_previous(written.root, stack)
+    engine_args = getattr(settings["vllm"], "args", {})
+    plan = make_plan(loaded.config, PROJECT, stack, shared_args=engine_args, root=written.root, previous=previous)
+    problems = [*problems, *kept]
     findings += [*problems, *plan.findings]
     if target is None:
         return None, tuple(findings)

@@ -12,6 +12,7 @@ import pulumi
 from infra.config.load import read_engine
 from infra.errors import Finding, Severity, StackError, raise_errors
 from infra.pipeline import PROJECT, Built, build, missing_secret_finding, needed_secrets
+from infra.plan import plan_data, plan_text
 from infra.preflight import local_findings
 from infra.targets.base import Deployment
 
@@ -48,7 +49,7 @@ def load_and_plan(root: Path) -> Built:
         raise pulumi.RunError(f"the declaration can't be deployed:\n{error}") from None
     if built is None:
         raise pulumi.RunError("the declaration can't be deployed")
-    pulumi.log.info(f"plan of {stack}\n{built.plan.text()}")
+    pulumi.log.info(f"plan of {stack}\n{plan_text(built.plan)}")
     return built
 
 
@@ -72,7 +73,8 @@ def outputs(built: Built) -> Mapping[str, Any]:
         "uiAdminEmail": getattr(ui, "admin_email", None),
         "uiAdminPassword": secrets.get("uiAdminPassword"),
         "notices": [str(finding) for finding in built.declaration.findings if finding.severity is Severity.NOTICE],
-        "plan": built.plan.text(),
+        "plan": plan_text(built.plan),
+        "ledger": plan_data(built.plan),
     }
 
 

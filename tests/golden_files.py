@@ -12,6 +12,7 @@ from typing import Final
 from infra.config.load import read_stack_file
 from infra.errors import raise_errors
 from infra.pipeline import build
+from infra.plan import plan_text
 
 ROOT: Final = Path(__file__).parents[1]
 GOLDEN: Final = ROOT / "tests" / "golden"
@@ -37,7 +38,7 @@ def rendered(case: str) -> dict[str, str]:
         f"{workload.instance}/command": "\n".join([workload.image, *workload.command, ""])
         for workload in built.workloads
     }
-    return {**files, **lines, "plan": built.plan.text() + "\n"}
+    return {**files, **lines, "plan": plan_text(built.plan) + "\n"}
 
 
 def write() -> None:

@@ -34,7 +34,8 @@ class MigProfile:
 
 @dataclass(frozen=True, eq=False)
 class GpuKind:
-    """One product. `memory` is what the driver's runtime reports in bytes, less than the marketing size.
+    """One product. `memory` is what the driver's runtime reports in bytes, less than the marketing size;
+    `smi_bytes` is nvidia-smi's total, which includes what the driver keeps.
 
     Compared by identity: there is one object per product.
     """
@@ -42,6 +43,7 @@ class GpuKind:
     name: str
     vendor: Literal["nvidia", "amd"]
     memory: Interval
+    smi_bytes: int | None
     compute_capability: float | None
     nvlink: bool
     unified_memory: bool
@@ -77,7 +79,7 @@ def find_gpu(text: str) -> GpuKind | None:
     if wanted in names:
         return names[wanted]
     # "H100 80GB HBM3 PCIe" and the like: the longest known name that the text starts with.
-    starts = [name for name in names if wanted.startswith(name)]
+    starts = [name for name in names if wanted.startswith(name) and not wanted[len(name) :][:1].isdigit()]
     if starts:
         return names[max(starts, key=len)]
     # "H100" alone: the product with the shortest name behind it.
@@ -106,6 +108,7 @@ def _kind(name: str, entry: Mapping[str, Any]) -> GpuKind:
         name=name,
         vendor=entry["vendor"],
         memory=_gib(entry["memory_gib"]),
+        smi_bytes=int(entry["smi_mib"]) * 2**20 if entry.get("smi_mib") else None,
         compute_capability=float(capability) if isinstance(capability, int | float) else None,
         nvlink=bool(entry.get("nvlink")),
         unified_memory=bool(entry.get("unified_memory")),

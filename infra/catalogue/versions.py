@@ -14,6 +14,8 @@ from typing import Any, Final
 
 _FILE: Final = Path(__file__).with_name("vllm.json")
 NEWEST: Final = "0.33.0"
+# The version of the images that Hearth runs by default; the planner follows it.
+PINNED: Final = "0.32.0"
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,9 @@ class Host(Model):
     # CUDA 13 images refuse drivers before 580 when the container starts; a plan can say so before that.
     driver: str | None = Field(default=None, description="version of the GPU driver, as in 580.82.07")
     cpu: Cpu | None = Field(default=None, description="the processor")
+    cost_per_hour: float | None = Field(
+        default=None, ge=0, allow_inf_nan=False, description="rent or power and write-off per hour, in any one currency"
+    )
     # What an inventory of Ansible says with ansible_ssh_private_key_file and ansible_ssh_common_args.
     ssh_options: tuple[str, ...] = Field(default=(), description="further arguments for ssh, as in -i and a key file")
 

@@ -26,10 +26,14 @@ _MOST_EXTENDS: Final = 8
 
 @dataclass(frozen=True)
 class Written:
-    """A stack's configuration as written: plain values and the secrets (None: set, but not readable here)."""
+    """A stack's configuration as written: plain values and the secrets (None: set, but not readable here).
+
+    `root` is the folder that relative paths start from.
+    """
 
     values: Mapping[str, Any]
     secrets: Mapping[str, str | None]
+    root: Path = Path()
 
 
 @dataclass(frozen=True)
@@ -202,13 +206,13 @@ def _with_base(root: Path, written: Written, findings: list[Finding]) -> tuple[W
     base = values.get("extends")
     for _ in range(_MOST_EXTENDS):
         if not isinstance(base, str):
-            return Written(values, written.secrets), findings
+            return Written(values, written.secrets, root), findings
         lower, problems = _read_one(root, base)
         findings = findings + problems
         values = _merged(lower.values, values)
         base = lower.values.get("extends")
     circle = Finding(f"{NAMESPACE}:extends", f"goes on for more than {_MOST_EXTENDS} files", "break the circle")
-    return Written(values, written.secrets), [*findings, circle]
+    return Written(values, written.secrets, root), [*findings, circle]
 
 
 def _merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,13 @@ from infra.config.types import CpuSet, Fraction, Model, PlaceName, SizeBytes, Sl
 Kind = Literal["chat", "embedding"]
 Device = Literal["cuda", "rocm", "cpu"]
 SYNTHETIC = "synthetic"
+
+
+class ApiPrice(Model):
+    """Price per million tokens of a hosted API, in the currency of the hosts' cost_per_hour."""
+
+    input: float = Field(ge=0, allow_inf_nan=False, description="per million tokens of prompt")
+    output: float = Field(ge=0, allow_inf_nan=False, description="per million tokens of answer")
 
 
 class ModelServer(Model):
@@ -26,15 +33,41 @@ class ModelServer(Model):
     device: Device = Field(default="cuda", description="cuda, rocm or cpu")
     place: PlaceName | None = Field(default=None, description="host or group; without it any host that fits")
     gpus: tuple[str, ...] = Field(default=(), description="ids of the cards on that host; without them any that fit")
-    tensor_parallel: int = Field(default=1, ge=1, description="cards one engine is split over")
-    memory_fraction: Fraction = Field(
-        default=0.9, description="share of each card this engine may use; engines on one card share 1.0"
+    tensor_parallel: int = Field(default=1, ge=1, le=64, description="cards that every layer is split over")
+    pipeline_parallel: int = Field(default=1, ge=1, le=64, description="groups of cards that the layers are dealt to")
+    expert_parallel: bool = Field(
+        default=False, description="spread whole experts over the cards instead of a slice of each"
+    )
+    spread: Literal["none", "card", "host"] = Field(
+        default="none",
+        description="what replicas must not share: none (the default: they may), card, or host",
+    )
+    memory_fraction: Fraction | Literal["auto"] = Field(
+        default="auto",
+        description="share of each card this engine may use, or auto: neighbours get the same number of "
+        "full-length requests, and a lone engine all that its start survives (the default, so that a card is used)",
     )
     kv_cache: SizeBytes | None = Field(default=None, description="exact size of the KV cache per rank, as in 4GiB")
     kv_cache_dtype: str | None = Field(default=None, description="KV cache data type, as in fp8")
     cores: CpuSet | None = Field(default=None, description="cores of a CPU engine, as in 0-3")
-    context: int | None = Field(default=None, ge=16, description="longest prompt and answer together, in tokens")
-    max_sequences: int | None = Field(default=None, ge=1, description="requests that run at the same time")
+    context: Annotated[int, Field(ge=16)] | Literal["auto"] | None = Field(
+        default=None,
+        description="longest prompt and answer together, in tokens; auto: the longest with which `users` requests "
+        "fit; without it the model's own maximum, as vLLM does",
+    )
+    users: int = Field(
+        default=1, ge=1, description="requests of the full context that must fit at once (1: what vLLM itself checks)"
+    )
+    max_sequences: int | None = Field(
+        default=None, ge=1, description="requests that run at the same time; without it vLLM's default for the card"
+    )
+    max_batched_tokens: int | None = Field(
+        default=None, ge=16, description="tokens of one step; without it vLLM's default for the card"
+    )
+    loras: int = Field(default=0, ge=0, le=64, description="LoRA adapters that are active at once (0: none)")
+    lora_rank: Literal[1, 8, 16, 32, 64, 128, 256, 320, 512] = Field(
+        default=16, description="largest rank of an adapter; 16 is vLLM's default"
+    )
     dtype: str = Field(default="auto", description="weight data type, as in bfloat16")
     quantization: str | None = Field(default=None, description="quantization method, when config.json doesn't say")
     replicas: int = Field(default=1, ge=1, le=32, description="engines with this model, behind one name")
@@ -43,6 +76,14 @@ class ModelServer(Model):
         default=False, description="the hub asks for a token (hearth:hfToken) before it gives the weights"
     )
     memory: SizeBytes | None = Field(default=None, description="RAM limit of each engine's container, as in 8GiB")
+    override: str | None = Field(
+        default=None,
+        min_length=8,
+        description="reason to start the engine although the planner says no, as in: measured on 2026-10-01, starts",
+    )
+    api_price: ApiPrice | None = Field(
+        default=None, description="what a hosted API asks for such a model: the plan shows when own cards pay off"
+    )
     shm: SizeBytes | None = Field(default=None, description="size of /dev/shm; tensor parallel wants 10GiB or so")
     args: dict[str, str | int | float | bool] = Field(
         default_factory=dict,
@@ -50,6 +91,11 @@ class ModelServer(Model):
     )
     environment: dict[str, str] = Field(default_factory=dict, description="further environment variables")
     restart: Restart | None = Field(default=None, description="restart promise, when it differs from hearth:restart")
+
+    @property
+    def cards(self) -> int:
+        """How many cards one engine takes."""
+        return self.tensor_parallel * self.pipeline_parallel if self.device != "cpu" else 0
 
     @property
     def is_local_directory(self) -> bool:

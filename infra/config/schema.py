@@ -74,7 +74,7 @@ class StackConfig(Model):
         ]
         if name in self._before(name):
             found.append(Finding(f"{path}.after", "waits for itself in a circle", "remove one of the after: entries"))
-        if model.device == "cpu" and (model.gpus or model.tensor_parallel > 1):
+        if model.device == "cpu" and (model.gpus or model.tensor_parallel > 1 or model.pipeline_parallel > 1):
             found.append(
                 Finding(path, "is a CPU engine with gpus or tensor_parallel", "remove them, or set device: cuda")
             )
@@ -82,10 +82,13 @@ class StackConfig(Model):
             found.append(
                 Finding(f"{path}.cores", f"has no meaning for device {model.device}", "remove it, or set device: cpu")
             )
-        if model.gpus and len(model.gpus) != model.tensor_parallel * model.replicas:
-            wanted = f"{model.replicas} replicas x tensor_parallel {model.tensor_parallel}"
-            fix = f"name {model.tensor_parallel * model.replicas} cards, or change tensor_parallel or replicas"
+        if model.gpus and len(model.gpus) != model.cards * model.replicas:
+            wanted = f"{model.replicas} replicas x {model.cards} cards each (tensor_parallel x pipeline_parallel)"
+            fix = f"name {model.cards * model.replicas} cards, or change tensor_parallel or replicas"
             found.append(Finding(f"{path}.gpus", f"names {len(model.gpus)} cards for {wanted}", fix))
+        if model.gpus and not model.place and len(self.inventory.hosts) > 1:
+            fix = f"add place: with one of {', '.join(self.inventory.hosts)}"
+            found.append(Finding(f"{path}.gpus", "names cards without the host they are in", fix))
         return found
 
     def _before(self, name: str) -> set[str]:

@@ -19,6 +19,7 @@ _HUGE_CARD_BYTES: Final = 160 * GIB
 _V0_CHUNKS_ABOVE: Final = 32768
 _V0_CHUNK: Final = 512
 _V0_CHUNK_GREW: Final = (0, 6, 5)
+_SECOND_RUNNER_ESTIMATES_SINCE: Final = (0, 29)
 _BLOCK_SIZE: Final = 16
 _WIDTHS: Final = {"float32": 4, "float": 4, "float16": 2, "half": 2, "bfloat16": 2, "auto": 2}
 
@@ -122,6 +123,18 @@ class EngineSpec:
             return False
         quantized = self.checkpoint.quantization.method != "none"
         return is_second_runner(self.behaviour.version, architecture, quantized=quantized)
+
+    @property
+    def graphs_are_outside(self) -> bool:
+        """Whether CUDA graphs come on top of the engine's share: before 0.20, on AMD before 0.26, and where the
+        second runner's estimate is always zero (0.22 to 0.28).
+        """
+        rules, kind = self.behaviour, self.card.kind
+        if not rules.graphs_inside_budget:
+            return True
+        if kind is not None and kind.vendor == "amd" and not rules.graphs_inside_budget_amd:
+            return True
+        return self.is_second_runner and rules.version < _SECOND_RUNNER_ESTIMATES_SINCE
 
     @property
     def sampler_name(self) -> str:

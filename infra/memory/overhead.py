@@ -26,7 +26,6 @@ _PENALTY_BYTES: Final = 4.125
 _SMALL_GROUP: Final = 4
 _LARGE_GROUP_GIB: Final = 2.3
 _RUNNER_STATE_COUNTS: Final = (0, 27)
-_NO_ESTIMATE_ON_SECOND_RUNNER: Final = ((0, 22), (0, 29))
 
 
 def non_torch_bytes(spec: EngineSpec) -> Interval:
@@ -65,15 +64,7 @@ def graph_bytes(spec: EngineSpec) -> Interval:
 
 def counted_graph_bytes(spec: EngineSpec) -> Interval:
     """Return what the version subtracts from the pool for graphs: its own estimate, or nothing."""
-    architecture = spec.checkpoint.architecture
-    assert architecture is not None
-    rules = spec.behaviour
-    if not rules.graphs_inside_budget:
-        return ZERO
-    if spec.card.kind is not None and spec.card.kind.vendor == "amd" and not rules.graphs_inside_budget_amd:
-        return ZERO
-    first, end = _NO_ESTIMATE_ON_SECOND_RUNNER
-    if first <= rules.version[:2] < end and spec.is_second_runner:
+    if spec.graphs_are_outside:
         return ZERO
     size = graph_bytes(spec)
     # One allocator segment that falls into the second sample makes vLLM's estimate up to 0.9 GiB too high.

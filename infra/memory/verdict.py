@@ -130,7 +130,7 @@ def free_at_start(spec: EngineSpec) -> Interval:
 
 def _capture(spec: EngineSpec, figures: Estimate) -> tuple[Verdict, tuple[str, ...]]:
     """Check that graphs which don't count against the share find room beside it."""
-    if spec.behaviour.graphs_inside_budget and not spec.is_second_runner:
+    if not spec.graphs_are_outside:
         return Verdict.FITS, ()
     spare = spec.card.memory.value - spec.requested.value - CONTEXT_BYTES.value
     if figures.graphs.value == 0 or spare >= figures.graphs.value + _CAPTURE_SPARE_BYTES:

@@ -1,6 +1,20 @@
 """The planner: pure, and with a cause for every decision."""
 
-from infra.plan.placement import make_plan
+from infra.plan.data import plan_data
+from infra.plan.placement import Previous, make_plan
 from infra.plan.plan import ENGINE_PORT, Placement, Plan
+from infra.plan.previous import file_of, previous_text, read_previous
+from infra.plan.text import plan_text
 
-__all__ = ["ENGINE_PORT", "Placement", "Plan", "make_plan"]
+__all__ = [
+    "ENGINE_PORT",
+    "Placement",
+    "Plan",
+    "Previous",
+    "file_of",
+    "make_plan",
+    "plan_data",
+    "plan_text",
+    "previous_text",
+    "read_previous",
+]

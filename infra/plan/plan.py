@@ -6,15 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from infra.config.types import size_text
 from infra.errors import Finding
+from infra.plan.ledger import CardRow, Entry
+from infra.plan.machine import CpuEntry, HostRow
 
 ENGINE_PORT: Final = 8000
 
 
 @dataclass(frozen=True)
 class Placement:
-    """One engine: a replica of a model, on a host, on cards or cores; `cause` says why there."""
+    """One engine: a replica of a model, on a host, on cards or cores; `cause` says why there.
+
+    `memory_fraction` and `context` are decided even where people left them open.
+    """
 
     model: str
     replica: int
@@ -24,39 +28,31 @@ class Placement:
     cpu_set: str | None
     memory_fraction: float | None
     kv_cache_bytes: int | None
+    context: int | None
     after: tuple[str, ...]
     start_timeout_s: float
     cause: str
 
-    def text(self) -> str:
-        """Return the engine's line of the plan."""
-        if self.gpus:
-            where = f"[{', '.join(self.gpus)}]"
-            share = f"fraction {self.memory_fraction:g}" if self.memory_fraction is not None else ""
-        else:
-            where = f"cores {self.cpu_set}" if self.cpu_set else "any core"
-            share = f"KV {size_text(self.kv_cache_bytes)}" if self.kv_cache_bytes else "KV unset"
-        return f"{self.instance:<24} -> {self.host} {where:<14} {share:<16} {self.cause}"
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """Everything that is decided before anything exists."""
 
     project: str
     stack: str
+    vllm_version: str
     placements: tuple[Placement, ...]
-    shares: Mapping[tuple[str, str], float]
+    cards: tuple[CardRow, ...]
+    hosts: tuple[HostRow, ...]
     findings: tuple[Finding, ...]
 
     def of_model(self, name: str) -> tuple[Placement, ...]:
         """Return the engines of a model, in replica order."""
         return tuple(placement for placement in self.placements if placement.model == name)
 
-    def text(self) -> str:
-        """Return the plan as stable text, one line per engine and per shared card, for people and for tests."""
-        lines = [placement.text() for placement in self.placements]
-        lines += [
-            f"{host} card {gpu}: {share:.2f} of its memory is given away" for (host, gpu), share in self.shares.items()
-        ]
-        return "\n".join(lines) or "no engines"
+    @property
+    def entries(self) -> Mapping[str, Entry | CpuEntry]:
+        """The ledger's line of every engine, by instance."""
+        found: dict[str, Entry | CpuEntry] = {entry.instance: entry for row in self.cards for entry in row.entries}
+        found |= {entry.instance: entry for row in self.hosts for entry in row.entries}
+        return found

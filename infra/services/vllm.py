@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 from pydantic import Field
 
 from images import recipes
+from infra.catalogue.versions import PINNED
 from infra.config.models import SYNTHETIC, ModelServer
 from infra.config.schema import StackConfig
 from infra.config.secrets import SecretRef
@@ -16,7 +17,7 @@ from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, S
 from infra.services.files import asset
 
 # docs.vllm.ai "Using Docker": one repository per device; CPU tags always end with the architecture.
-VERSION: Final = "v0.32.0"
+VERSION: Final = f"v{PINNED}"
 _IMAGES: Final = {
     "cuda": f"vllm/vllm-openai:{VERSION}",
     "rocm": f"vllm/vllm-openai-rocm:{VERSION}",
@@ -89,7 +90,7 @@ class Vllm(Service[VllmSettings]):
             start_timeout_s=placement.start_timeout_s,
             after=placement.after,
             memory_bytes=model.memory or settings.memory,
-            shm_bytes=model.shm or (_SHM_PARALLEL_BYTES if model.tensor_parallel > 1 else _SHM_BYTES[model.device]),
+            shm_bytes=model.shm or (_SHM_PARALLEL_BYTES if model.cards > 1 else _SHM_BYTES[model.device]),
             cpu_set=placement.cpu_set,
             device=model.device,
             gpus=placement.gpus,
@@ -124,22 +125,28 @@ def _command(
     }
     optional: dict[str, str | int | float | None] = {
         "revision": model.revision,
-        "max-model-len": model.context,
+        "max-model-len": placement.context,
         "max-num-seqs": model.max_sequences,
+        "max-num-batched-tokens": model.max_batched_tokens,
         "kv-cache-dtype": model.kv_cache_dtype,
         "quantization": model.quantization,
         "gpu-memory-utilization": placement.memory_fraction,
         "kv-cache-memory-bytes": placement.kv_cache_bytes,
         "tensor-parallel-size": model.tensor_parallel if model.tensor_parallel > 1 else None,
+        "pipeline-parallel-size": model.pipeline_parallel if model.pipeline_parallel > 1 else None,
+        "max-loras": model.loras or None,
+        "max-lora-rank": model.lora_rank if model.loras else None,
         "runner": "pooling" if model.kind == "embedding" else None,
     }
     flags |= {flag: value for flag, value in optional.items() if value is not None}
+    flags |= {"enable-expert-parallel": True} if model.expert_parallel else {}
+    flags |= {"enable-lora": True} if model.loras else {}
     flags |= {**shared, **model.args}
     arguments = [part for flag, value in flags.items() for part in _flag(flag, value)]
     serve = ("vllm", "serve", path, *arguments)
     if model.source != SYNTHETIC:
         return serve
-    context = str(model.context or 2048)
+    context = str(placement.context or 2048)
     make = f'python3 {_SYNTHETIC_SCRIPT} "$0" {placement.model} {context} && exec "$@"'
     return ("/bin/sh", "-c", make, path, *serve)
 

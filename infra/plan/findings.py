@@ -1,0 +1,128 @@
+"""What the plan has to tell: engines that don't start, with fixes that were tried, and places that nobody has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from infra.config.schema import StackConfig
+from infra.config.types import cores_of
+from infra.errors import Finding, Severity
+from infra.interval import GIB
+from infra.memory.fixes import fixes_of
+from infra.memory.verdict import Verdict, judge
+from infra.plan.cards import Slot
+from infra.plan.ledger import CardRow, Entry
+from infra.plan.machine import CpuEntry, HostRow
+from infra.plan.plan import Placement
+from infra.plan.search import Item, Solution
+from infra.plan.specs import Engines
+
+_SHOWN: Final = 8
+
+
+def engine_findings(cards: Sequence[CardRow], hosts: Sequence[HostRow]) -> list[Finding]:
+    """Return one finding for every engine that isn't simply fine."""
+    entries: dict[str, Entry | CpuEntry] = {entry.instance: entry for row in cards for entry in row.entries}
+    entries |= {entry.instance: entry for row in hosts for entry in row.entries}
+    found = []
+    for entry in entries.values():
+        path = f"hearth:models.{entry.model}"
+        reason = entry.reasons[0] if entry.reasons else "no reason"
+        if entry.override is not None and entry.verdict in {Verdict.NO, Verdict.TIGHT}:
+            text = f"the planner says {entry.verdict}: {reason}; overruled: {entry.override}"
+            found.append(Finding(path, text, "remove override once the estimate fits", Severity.NOTICE))
+        elif entry.verdict is Verdict.NO:
+            found.append(Finding(path, f"{entry.instance} doesn't start: {reason}", _fix(entry)))
+        elif entry.verdict is Verdict.TIGHT:
+            found.append(Finding(path, f"{entry.instance} is tight: {reason}", _fix(entry), Severity.WARNING))
+        elif entry.verdict is Verdict.UNKNOWN:
+            fix = "point source to a directory with its config.json, or set memory_fraction and watch its first start"
+            found.append(Finding(path, f"nothing is known of its memory: {reason}", fix, Severity.WARNING))
+    return found
+
+
+def placement_findings(
+    config: StackConfig, engines: Engines, slots: Mapping[str, Sequence[Slot]], solution: Solution
+) -> list[Finding]:
+    """Return findings of engines without a place, of cards that aren't there, and of engines that had to move."""
+    found = [_unplaced(config, engines, slots, item, cut=solution.exhausted) for item in solution.unplaced]
+    for name in solution.moved:
+        place = solution.places[name]
+        cards = ", ".join(slot.id for slot in place)
+        model = name if name in config.models else name.rpartition("-")[0]
+        text = f"{name} moves to {place[0].host} [{cards}]: without it there is no room for all engines"
+        fix = "pin it with place: and gpus: to keep it where it was, or let it move"
+        found.append(Finding(f"hearth:models.{model}", text, fix, Severity.WARNING))
+    for host, several in slots.items():
+        for slot in several:
+            if slot.card.memory.value <= 0:
+                fix = "add memory: as `python -m infra facts` reads it, or a name that the catalogue knows"
+                where = f"hearth:inventory.hosts.{host}.gpus"
+                found.append(Finding(where, f"nobody knows how much memory {slot.id} ({slot.card.name}) has", fix))
+    return found
+
+
+def host_findings(hosts: Sequence[HostRow], placements: Sequence[Placement]) -> list[Finding]:
+    """Return what hosts lack, and engines that share cores."""
+    found = [
+        Finding(
+            f"hearth:inventory.hosts.{row.name}", note, "give it more, or place engines elsewhere", Severity.WARNING
+        )
+        for row in hosts
+        for note in row.notes
+    ]
+    return found + list(_overlapping_cores(placements))
+
+
+def _fix(entry: Entry | CpuEntry) -> str:
+    fixes = entry.fixes if isinstance(entry, Entry) else ()
+    if fixes:
+        return " · ".join(fix.text for fix in fixes)
+    if isinstance(entry, CpuEntry):
+        return "raise kv_cache, shorten context, or choose a host with more RAM"
+    return "no single change helps: a smaller model, more cards, or override: with a reason"
+
+
+def _unplaced(
+    config: StackConfig, engines: Engines, slots: Mapping[str, Sequence[Slot]], item: Item, *, cut: bool
+) -> Finding:
+    path = f"hearth:models.{item.model}"
+    model = config.models[item.model]
+    if not item.hosts:
+        names = config.inventory.members(model.place) if model.place else tuple(config.inventory.hosts)
+        problem = f"wants {item.cards} card(s), {', '.join(names) or 'its place'} has none in the inventory"
+        return Finding(path, problem, "add gpus to a host of hearth:inventory, or set device: cpu")
+    if item.pinned:
+        known = ", ".join(slot.id for host in item.hosts for slot in slots[host])
+        missing = ", ".join(name for name in item.pinned if name not in known.split(", "))
+        return Finding(f"{path}.gpus", f"{', '.join(item.hosts)} has no card {missing}", f"name one of: {known}")
+    cards = [slot for host in item.hosts for slot in slots[host]]
+    seen = "; ".join(f"{slot.host} {slot.id} {slot.card.name}" for slot in cards[:_SHOWN])
+    more = f" and {len(cards) - _SHOWN} more" if len(cards) > _SHOWN else ""
+    largest = max(cards, key=lambda slot: slot.card.memory.value)
+    judged = judge(engines.spec(model, largest.card))
+    fixes = fixes_of(engines.spec(model, largest.card))
+    if not item.needs and judged.verdict is not Verdict.FITS:
+        text = f"{item.instance} fits no card ({seen}{more}): {judged.reasons[0]}"
+        fix = " · ".join(fix.text for fix in fixes) or "a smaller model, or more cards with tensor_parallel"
+        return Finding(path, text, fix)
+    least = min((need.share_bytes for need in item.needs.values()), default=0.0)
+    searched = "the search was cut short" if cut else "no arrangement of all engines leaves it"
+    text = f"{item.instance} finds no place: {searched} {least / GIB:.1f} GiB on {item.cards} card(s) of {seen}{more}"
+    return Finding(path, text, "lower memory_fraction or context of a neighbour, spread: none, or add cards")
+
+
+def _overlapping_cores(placements: Sequence[Placement]) -> Iterable[Finding]:
+    taken: dict[str, dict[int, str]] = {}
+    for placement in placements:
+        if placement.cpu_set is None:
+            continue
+        here = taken.setdefault(placement.host, {})
+        cores = cores_of(placement.cpu_set)
+        shared = {here[core] for core in cores if core in here and here[core] != placement.instance}
+        if shared:
+            problem = f"shares cores of {placement.cpu_set} with {', '.join(sorted(shared))}"
+            fix = "give each engine cores of its own, or none to let the kernel share them"
+            yield Finding(f"hearth:models.{placement.model}.cores", problem, fix, Severity.WARNING)
+        here.update(dict.fromkeys(cores, placement.instance))

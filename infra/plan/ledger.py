@@ -1,0 +1,147 @@
+"""The ledger: for every card what each engine asks for, needs and gets, and whether all of them start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from infra.interval import GIB, ZERO, Interval
+from infra.memory.engine import EngineSpec
+from infra.memory.fixes import Fix, fixes_of
+from infra.memory.verdict import CONTEXT_BYTES, Judgement, Verdict, judge
+from infra.plan.cards import Slot
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One engine on its cards. `free_bytes` is what its first card has left when it starts, after those before it."""
+
+    instance: str
+    model: str
+    spec: EngineSpec
+    judgement: Judgement
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    fixes: tuple[Fix, ...]
+    override: str | None
+    free_bytes: Interval
+
+    @property
+    def stops(self) -> bool:
+        """Whether the plan must not be deployed because of this engine."""
+        return self.verdict is Verdict.NO and self.override is None
+
+
+@dataclass(frozen=True, eq=False)
+class CardRow:
+    """One card with its engines in start order; `left_bytes` is what nobody asks for."""
+
+    slot: Slot
+    entries: tuple[Entry, ...]
+    left_bytes: float
+
+
+@dataclass(frozen=True, eq=False)
+class Tenant:
+    """An engine with everything decided, before it is judged."""
+
+    instance: str
+    model: str
+    spec: EngineSpec
+    place: tuple[Slot, ...]
+    override: str | None
+
+
+def ledger(
+    tenants: Sequence[Tenant], slots: Mapping[str, Sequence[Slot]], others: tuple[Slot, ...]
+) -> tuple[CardRow, ...]:
+    """Judge all engines in start order and return the rows of every card, also of empty ones.
+
+    `others` are cards of further kinds that a fix may name.
+    """
+    before: dict[Slot, list[Tenant]] = {}
+    entries: dict[str, Entry] = {}
+    for tenant in tenants:
+        entries[tenant.instance] = _entry(tenant, before, others)
+        for slot in tenant.place:
+            before.setdefault(slot, []).append(tenant)
+    rows = []
+    for several in slots.values():
+        for slot in several:
+            here = tuple(entries[tenant.instance] for tenant in before.get(slot, ()))
+            asked = sum(entry.spec.requested.value + _outside(entry.spec).value for entry in here)
+            rows.append(CardRow(slot, here, slot.capacity_bytes - asked))
+    return tuple(rows)
+
+
+def held_bytes(spec: EngineSpec) -> Interval:
+    """Return what an idle engine keeps of its card.
+
+    The first runner takes its sampler's room again after start and keeps it, so that its whole share is held; the
+    second gives the profile run's transient part back (facts of 0.28; vllm/v1/worker/gpu_worker.py).
+    """
+    figures = judge(spec).estimate
+    held = spec.requested + _outside(spec)
+    if figures is None or not spec.is_second_runner:
+        return held
+    transient = figures.activation
+    return Interval(held.low - min(transient.high, held.low), held.value - 0.5 * transient.low, held.high)
+
+
+def _outside(spec: EngineSpec) -> Interval:
+    figures = judge(spec).estimate
+    graphs = figures.graphs if figures is not None and spec.graphs_are_outside else ZERO
+    return CONTEXT_BYTES + graphs
+
+
+def _entry(tenant: Tenant, before: Mapping[Slot, Sequence[Tenant]], others: tuple[Slot, ...]) -> Entry:
+    spec = tenant.spec
+    alone = judge(spec)
+    verdict, reasons = alone.verdict, alone.reasons
+    free = Interval.exact(tenant.place[0].card.memory.value)
+    for slot in tenant.place:
+        earlier = before.get(slot, ())
+        here = _free(slot, earlier)
+        free = min(free, here, key=lambda size: size.value)
+        worse, reason = _start_check(spec, here, earlier)
+        if worse is not Verdict.FITS and verdict is not Verdict.NO:
+            verdict, reasons = worse, (reason, *reasons)
+    if len({slot.card for slot in tenant.place}) > 1:
+        verdict, reasons = Verdict.NO, ("its cards are of different kinds; parallel ranks must be alike", *reasons)
+    fixes: tuple[Fix, ...] = ()
+    if verdict in {Verdict.NO, Verdict.TIGHT}:
+        room = 1 - sum(
+            (_outside(other.spec) + other.spec.requested).value for other in before.get(tenant.place[0], ())
+        ) / max(1.0, spec.card.memory.value)
+        fixes = fixes_of(spec, tuple(slot.card for slot in others), most_fraction=max(0.05, round(room - 0.01, 2)))
+    return Entry(
+        instance=tenant.instance,
+        model=tenant.model,
+        spec=spec,
+        judgement=alone,
+        verdict=verdict,
+        reasons=reasons,
+        fixes=fixes,
+        override=tenant.override,
+        free_bytes=free,
+    )
+
+
+def _free(slot: Slot, earlier: Sequence[Tenant]) -> Interval:
+    free = slot.card.memory - CONTEXT_BYTES
+    for tenant in earlier:
+        held = held_bytes(tenant.spec)
+        free = Interval(free.low - held.high, free.value - held.value, free.high - held.low)
+    return free
+
+
+def _start_check(spec: EngineSpec, free: Interval, earlier: Sequence[Tenant]) -> tuple[Verdict, str]:
+    """Mirror vLLM's own check: as much must be free as the engine asks for, whoever holds the rest."""
+    wanted = spec.requested.value
+    if not earlier or wanted <= free.low:
+        return Verdict.FITS, ""
+    names = " and ".join(tenant.instance for tenant in earlier)
+    text = f"asks for {wanted / GIB:.1f} GiB and {max(0.0, free.value) / GIB:.1f} are free behind {names}"
+    if not spec.behaviour.checks_free_memory:
+        return (Verdict.TIGHT, f"{text}; this version doesn't check and may run out of memory later")
+    return (Verdict.NO, text) if wanted > free.high else (Verdict.TIGHT, text)

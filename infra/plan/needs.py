@@ -1,0 +1,83 @@
+"""How much of a card an engine needs at least, and how much more each further request of full length takes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
+
+from infra.config.models import ModelServer
+from infra.interval import GIB
+from infra.memory.engine import EngineSpec
+from infra.memory.estimate import estimate
+from infra.memory.legality import illegal
+from infra.memory.verdict import CONTEXT_BYTES, free_at_start
+
+# The planner's own margin between fits and tight (infra/memory/verdict.py), with the last digit of a fraction.
+_COMFORT_BYTES: Final = 0.27 * GIB
+_STEP: Final = 0.001
+# With context: auto an engine is placed for at least this many tokens, and gets what is left over.
+_LEAST_AUTO_CONTEXT: Final = 8192
+_WHOLE_CARD: Final = 0.9
+
+
+@dataclass(frozen=True)
+class Need:
+    """What an engine takes of each of its cards, in bytes.
+
+    `share_bytes` is what it asks for at least (exactly, when its fraction is given), `per_user_bytes` one more
+    request of full length, `outside_bytes` what it takes beside its share: CUDA context and uncounted graphs.
+    """
+
+    share_bytes: float
+    per_user_bytes: float
+    outside_bytes: float
+    most_bytes: float
+    is_fixed: bool
+
+    @property
+    def occupied_bytes(self) -> float:
+        """What the card must have for it."""
+        return self.share_bytes + self.outside_bytes
+
+
+def need_of(spec: EngineSpec, model: ModelServer) -> Need | None:
+    """Return what the engine needs of such a card; None when no share of it would do.
+
+    Where people chose the card, or overrule the planner, it gets what there is.
+    """
+    context = spec.context
+    if model.context == "auto" and spec.checkpoint.architecture is not None:
+        context = min(_LEAST_AUTO_CONTEXT, spec.checkpoint.architecture.default_context)
+    return _need(replace(spec, context=context), model.users, must=bool(model.override or model.gpus))
+
+
+@lru_cache(maxsize=8192)
+def _need(spec: EngineSpec, users: int, *, must: bool) -> Need | None:
+    total = spec.card.memory.value
+    if total <= 0 or (illegal(spec) and not must):
+        return None
+    most = free_at_start(spec).low if spec.behaviour.checks_free_memory else total
+    figures = estimate(spec)
+    outside = CONTEXT_BYTES.value
+    if figures is not None and spec.graphs_are_outside:
+        outside += figures.graphs.value
+    most = min(most, total - outside)
+    if spec.fraction is not None:
+        return Need(spec.requested.value, 0.0, outside, most, is_fixed=True)
+    if figures is None:
+        return Need(min(_WHOLE_CARD * total, most), 0.0, outside, most, is_fixed=True)
+    terms = spec.requested.value - figures.pool.low if spec.kv_cache_bytes is None else _fixed_terms(spec)
+    per_user = figures.needed_bytes if figures.layout is not None and spec.kv_cache_bytes is None else 0.0
+    least = terms + per_user * users + _COMFORT_BYTES
+    least = math.ceil(least / total / _STEP) * _STEP * total
+    if least > most and not must:
+        return None
+    return Need(min(least, most), per_user, outside, most, is_fixed=False)
+
+
+def _fixed_terms(spec: EngineSpec) -> float:
+    figures = estimate(spec)
+    assert figures is not None
+    return (figures.weights + figures.activation + figures.non_torch).high + (spec.kv_cache_bytes or 0)

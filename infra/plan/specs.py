@@ -1,0 +1,88 @@
+"""From what people ask for to what the memory planner reads: a ModelServer on a kind of card as an EngineSpec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from infra.catalogue.versions import PINNED, Behaviour, behaviour_of, parse_version
+from infra.config.models import SYNTHETIC, ModelServer
+from infra.config.schema import StackConfig
+from infra.memory.checkpoint import Checkpoint, checkpoint_of
+from infra.memory.engine import Card, EngineSpec
+from infra.memory.weights import Parallel
+
+# A synthetic model is made for the context it is to have; this is what it gets when nobody says.
+SYNTHETIC_CONTEXT: Final = 2048
+Flags = Mapping[str, str | int | float | bool]
+
+
+@dataclass(frozen=True, eq=False)
+class Engines:
+    """What all engines of a stack share: vLLM's version, common flags, and the folder that paths start from."""
+
+    version: str
+    behaviour: Behaviour
+    shared_args: Flags
+    root: Path
+
+    def checkpoint(self, model: ModelServer) -> Checkpoint:
+        """Return what a model is; synthetic ones are in the catalogue under that name."""
+        name = SYNTHETIC if model.source == SYNTHETIC else model.source
+        return checkpoint_of(name, model.quantization, self.root)
+
+    def spec(self, model: ModelServer, card: Card) -> EngineSpec:
+        """Return the engine on a kind of card; `auto` values are left open."""
+        args = {**self.shared_args, **model.args}
+        return EngineSpec(
+            checkpoint=self.checkpoint(model),
+            card=card,
+            behaviour=self.behaviour,
+            parallel=Parallel(
+                model.tensor_parallel,
+                model.pipeline_parallel,
+                _integer(args, "data-parallel-size") or 1,
+                model.expert_parallel or bool(args.get("enable-expert-parallel")),
+            ),
+            fraction=None if model.memory_fraction == "auto" else model.memory_fraction,
+            context=self._context(model),
+            max_sequences=model.max_sequences or _integer(args, "max-num-seqs"),
+            max_batched_tokens=model.max_batched_tokens or _integer(args, "max-num-batched-tokens"),
+            kv_cache_dtype=model.kv_cache_dtype or str(args.get("kv-cache-dtype", "auto")),
+            kv_cache_bytes=model.kv_cache,
+            dtype=model.dtype,
+            block_size=_integer(args, "block-size"),
+            enforce_eager=args.get("enforce-eager") is True,
+            text_only=args.get("language-model-only") is True,
+            max_loras=model.loras,
+            max_lora_rank=model.lora_rank,
+        )
+
+    def _context(self, model: ModelServer) -> int | None:
+        if model.context is None and model.source == SYNTHETIC:
+            return SYNTHETIC_CONTEXT
+        return None if model.context == "auto" else model.context
+
+
+def engines_of(config: StackConfig, shared_args: Flags, root: Path) -> Engines:
+    """Return what the stack's engines share; the version is that of their image's tag."""
+    version = version_of(config)
+    return Engines(version, behaviour_of(version), shared_args, root)
+
+
+def version_of(config: StackConfig) -> str:
+    """Return vLLM's version: of the tag that the stack asks for, or the one that Hearth pins."""
+    image = config.images.get("vllm", "")
+    tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
+    parsed = parse_version(tag)
+    return tag.lstrip("v") if parsed is not None and parsed > (0, 5) else PINNED
+
+
+def _integer(args: Flags, flag: str) -> int | None:
+    value = args.get(flag)
+    try:
+        return int(value) if value is not None and not isinstance(value, bool) else None
+    except ValueError:
+        return None
