@@ -14,6 +14,8 @@ from infra.memory.engine import Card
 
 # What a display may hold of a card that drives one (desktops were seen to hold 0.5 to 1.3 GiB).
 _DISPLAY_BYTES: Final = 0.5 * GIB
+# vLLM's own estimate of CUDA graphs was seen 0.9 GiB off, and totals differ by 0.2 GiB from card to card.
+_SPARE_SHARE: Final = 0.03
 _NEAR: Final = 0.002
 
 
@@ -29,9 +31,14 @@ class Slot:
 
     @property
     def capacity_bytes(self) -> float:
-        """What engines may share of it."""
+        """What engines may share of it, all their processes included."""
         kind = self.card.kind
         return self.card.memory.value - (_DISPLAY_BYTES if kind is not None and kind.display else 0.0)
+
+    @property
+    def dealt_bytes(self) -> float:
+        """What the planner deals out by itself: it leaves a rest that people may still ask for."""
+        return self.capacity_bytes - _SPARE_SHARE * self.card.memory.value
 
 
 def slots_of(inventory: Inventory) -> Mapping[str, tuple[Slot, ...]]:

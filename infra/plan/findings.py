@@ -78,7 +78,7 @@ def host_findings(hosts: Sequence[HostRow], placements: Sequence[Placement]) -> 
 def _fix(entry: Entry | CpuEntry) -> str:
     fixes = entry.fixes if isinstance(entry, Entry) else ()
     if fixes:
-        return " · ".join(fix.text for fix in fixes)
+        return "set " + " · ".join(fix.text for fix in fixes)
     if isinstance(entry, CpuEntry):
         return "raise kv_cache, shorten context, or choose a host with more RAM"
     return "no single change helps: a smaller model, more cards, or override: with a reason"
@@ -105,7 +105,11 @@ def _unplaced(
     fixes = fixes_of(engines.spec(model, largest.card))
     if not item.needs and judged.verdict is not Verdict.FITS:
         text = f"{item.instance} fits no card ({seen}{more}): {judged.reasons[0]}"
-        fix = " · ".join(fix.text for fix in fixes) or "a smaller model, or more cards with tensor_parallel"
+        fix = (
+            "set " + " · ".join(fix.text for fix in fixes)
+            if fixes
+            else "a smaller model, or more cards with tensor_parallel"
+        )
         return Finding(path, text, fix)
     least = min((need.share_bytes for need in item.needs.values()), default=0.0)
     searched = "the search was cut short" if cut else "no arrangement of all engines leaves it"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from infra.interval import GIB, ZERO, Interval
 from infra.memory.engine import EngineSpec
 from infra.memory.fixes import Fix, fixes_of
-from infra.memory.verdict import CONTEXT_BYTES, Judgement, Verdict, judge
+from infra.memory.verdict import CONTEXT_BYTES, Judgement, Verdict, judge, with_fraction
 from infra.plan.cards import Slot
 
 
@@ -110,10 +111,9 @@ def _entry(tenant: Tenant, before: Mapping[Slot, Sequence[Tenant]], others: tupl
         verdict, reasons = Verdict.NO, ("its cards are of different kinds; parallel ranks must be alike", *reasons)
     fixes: tuple[Fix, ...] = ()
     if verdict in {Verdict.NO, Verdict.TIGHT}:
-        room = 1 - sum(
-            (_outside(other.spec) + other.spec.requested).value for other in before.get(tenant.place[0], ())
-        ) / max(1.0, spec.card.memory.value)
-        fixes = fixes_of(spec, tuple(slot.card for slot in others), most_fraction=max(0.05, round(room - 0.01, 2)))
+        room = free.low / max(1.0, spec.card.memory.value)
+        most = max(0.0, math.floor(room * 100) / 100)
+        fixes = (*_smaller_share(spec, most), *fixes_of(spec, tuple(slot.card for slot in others), most_fraction=most))
     return Entry(
         instance=tenant.instance,
         model=tenant.model,
@@ -125,6 +125,19 @@ def _entry(tenant: Tenant, before: Mapping[Slot, Sequence[Tenant]], others: tupl
         override=tenant.override,
         free_bytes=free,
     )
+
+
+def _smaller_share(spec: EngineSpec, most: float) -> tuple[Fix, ...]:
+    """Return the share that neighbours leave, where the engine starts with it."""
+    if not 0 < most < spec.share:
+        return ()
+    changed = with_fraction(spec, most)
+    judged = judge(changed)
+    if judged.verdict is not Verdict.FITS or judged.estimate is None:
+        return ()
+    tokens, users = int(judged.estimate.tokens.value), judged.estimate.concurrency.value
+    text = f"memory_fraction: {most:g}"
+    return (Fix(text, "memory_fraction", f"{most:g}", judged.verdict, tokens, users, changed),)
 
 
 def _free(slot: Slot, earlier: Sequence[Tenant]) -> Interval:

@@ -26,16 +26,16 @@ def solve_shares(claims: Sequence[Claim], capacity_bytes: Mapping[tuple[str, str
     """Return each engine's bytes per card.
 
     Max-min fair: all engines with an open fraction grow at the same number of full-length requests until a card of
-    theirs is full (progressive filling); engines without requests to count grow by bytes.
+    theirs is full (progressive filling). Engines without a cache to grow keep what they need.
     """
     shares = {claim.instance: claim.need.share_bytes for claim in claims}
-    growing = {claim.instance: claim for claim in claims if not claim.need.is_fixed}
+    growing = {claim.instance: claim for claim in claims if claim.need.per_user_bytes > 0}
     left = dict(capacity_bytes)
     for claim in claims:
         for card in claim.cards:
             left[card] -= claim.need.occupied_bytes
     while growing:
-        weights = {name: _weight(claim.need) for name, claim in growing.items()}
+        weights = {name: claim.need.per_user_bytes for name, claim in growing.items()}
         loads: dict[tuple[str, str], float] = {}
         for name, claim in growing.items():
             for card in claim.cards:
@@ -60,7 +60,3 @@ def solve_shares(claims: Sequence[Claim], capacity_bytes: Mapping[tuple[str, str
 def fraction_of(share_bytes: float, total_bytes: float) -> float:
     """Return a share of a card as vLLM takes it, rounded down so that neighbours keep theirs."""
     return math.floor(share_bytes / total_bytes * _DIGITS + 1e-6) / _DIGITS
-
-
-def _weight(need: Need) -> float:
-    return need.per_user_bytes if need.per_user_bytes > 0 else 2.0**30

@@ -61,7 +61,7 @@ def settle(
         place = solution.places[item.instance]
         need = item.need(place[0]) or Need(0.0, 0.0, 0.0, 0.0, is_fixed=True)
         claims.append(Claim(item.instance, tuple((slot.host, slot.id) for slot in place), need))
-        capacity |= {(slot.host, slot.id): slot.capacity_bytes for slot in place}
+        capacity |= {(slot.host, slot.id): slot.dealt_bytes for slot in place}
     shares = solve_shares(claims, capacity)
     tenants: list[Tenant] = []
     placements: list[Placement] = []

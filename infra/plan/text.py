@@ -58,7 +58,7 @@ def _engine(entry: Entry) -> str:
     return (
         f"{start}{spec.tokens:>9,}{_size(figures.requested.value):>7}{_size(figures.weights.value):>8}"
         f"{_size(figures.activation.value):>7}{_size(other):>6}{_about(figures.pool):>11}"
-        f"{int(figures.tokens.value):>11,}{figures.concurrency.value:>7.1f}  {_MARKS[entry.verdict]}"
+        f"{_tokens(figures.tokens.value):>11}{_users(figures.concurrency.value):>7}  {_MARKS[entry.verdict]}"
     )
 
 
@@ -97,8 +97,8 @@ def _host(row: HostRow, causes: dict[str, Placement]) -> Iterable[str]:
         judged = entry.judgement
         yield (
             f"  {_cut(entry.instance, 16):<17}{entry.cores or 'any':>8}{entry.spec.tokens:>10,}{_size(judged.ram.value):>8}"
-            f"{_size(judged.weights.value):>9}{_size(judged.pool_bytes):>8}{judged.tokens or '-':>12}"
-            f"{f'{judged.concurrency:.1f}' if judged.tokens else '-':>8}  {_MARKS[entry.verdict]}"
+            f"{_size(judged.weights.value):>9}{_size(judged.pool_bytes):>8}{_tokens(judged.tokens):>12}"
+            f"{_users(judged.concurrency):>8}  {_MARKS[entry.verdict]}"
         )
         yield from _because(entry, causes.get(entry.instance))
     if row.disk_bytes:
@@ -114,6 +114,14 @@ def _size(size_bytes: float) -> str:
 def _about(size: Interval) -> str:
     doubt = max(size.high - size.value, size.value - size.low) / GIB
     return f"{_size(size.value)} ±{doubt:.1f}"
+
+
+def _tokens(number: float) -> str:
+    return f"{int(number):,}" if number else "-"
+
+
+def _users(number: float) -> str:
+    return f"{number:.1f}" if number else "-"
 
 
 def _short(card_id: str) -> str:
