@@ -30,7 +30,7 @@ def json_schema() -> dict[str, Any]:
         properties[f"hearth:{secret.name}"] = {
             "type": "object",
             "description": secret.description,
-            "properties": {"secure": {"type": "string"}},
+            "properties": {"secure": {"type": "string", "description": "written by `pulumi config set --secret`"}},
             "required": ["secure"],
         }
     return {

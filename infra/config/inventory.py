@@ -57,14 +57,19 @@ class Cpu(Model):
 
     model: str | None = Field(default=None, description="name that the processor gives itself")
     flags: tuple[str, ...] = Field(default=(), description="instruction sets that matter to an engine, as in avx512f")
-    threads_per_core: int = Field(default=1, ge=1, description="2 where hyperthreads are on; an engine wants one each")
+    threads_per_core: int = Field(
+        default=1,
+        ge=1,
+        description="2 where hyperthreads are on; an engine wants one core each (default 1: facts weren't collected)",
+    )
 
 
 class Host(Model):
     """One Docker host."""
 
     connection: Annotated[str, AfterValidator(_connection)] = Field(
-        default="local", description="local, unix:///path/of/docker.sock, or ssh://user@host:port"
+        default="local",
+        description="local, unix:///path/of/docker.sock, or ssh://user@host:port (default local: a first stack runs here)",
     )
     address: str | None = Field(default=None, description="address by which other hosts reach it")
     gpus: tuple[Gpu, ...] = Field(default=(), description="its cards, in PCI bus order")

@@ -29,23 +29,34 @@ class ModelServer(Model):
         "a tiny random model made on the spot"
     )
     revision: str | None = Field(default=None, description="branch, tag or commit of the hub repository")
-    kind: Kind = Field(default="chat", description="chat or embedding")
-    device: Device = Field(default="cuda", description="cuda, rocm or cpu")
+    kind: Kind = Field(default="chat", description="chat or embedding (default chat: what most models are for)")
+    device: Device = Field(default="cuda", description="cuda, rocm or cpu (default cuda: most cards are NVIDIA's)")
     place: PlaceName | None = Field(default=None, description="host or group; without it any host that fits")
     gpus: tuple[str, ...] = Field(default=(), description="ids of the cards on that host; without them any that fit")
-    tensor_parallel: int = Field(default=1, ge=1, le=64, description="cards that every layer is split over")
-    pipeline_parallel: int = Field(default=1, ge=1, le=64, description="groups of cards that the layers are dealt to")
+    tensor_parallel: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="cards that every layer is split over (default 1: splitting costs an exchange per layer)",
+    )
+    pipeline_parallel: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="groups of cards that the layers are dealt to (default 1: stages wait for each other)",
+    )
     expert_parallel: bool = Field(
-        default=False, description="spread whole experts over the cards instead of a slice of each"
+        default=False,
+        description="spread whole experts over the cards instead of a slice of each (default off, as in vLLM)",
     )
     spread: Literal["none", "card", "host"] = Field(
         default="none",
-        description="what replicas must not share: none (the default: they may), card, or host",
+        description="what replicas must not share: none, card or host (default none: small stacks have one host)",
     )
     memory_fraction: Fraction | Literal["auto"] = Field(
         default="auto",
         description="share of each card this engine may use, or auto: neighbours get the same number of "
-        "full-length requests, and a lone engine all that its start survives (the default, so that a card is used)",
+        "full-length requests, and a lone engine all that its start survives (default auto: a card is there to be used)",
     )
     kv_cache: SizeBytes | None = Field(default=None, description="exact size of the KV cache per rank, as in 4GiB")
     kv_cache_dtype: str | None = Field(default=None, description="KV cache data type, as in fp8")
@@ -56,7 +67,9 @@ class ModelServer(Model):
         "fit; without it the model's own maximum, as vLLM does",
     )
     users: int = Field(
-        default=1, ge=1, description="requests of the full context that must fit at once (1: what vLLM itself checks)"
+        default=1,
+        ge=1,
+        description="requests of the full context that must fit at once (default 1: what vLLM itself checks)",
     )
     max_sequences: int | None = Field(
         default=None, ge=1, description="requests that run at the same time; without it vLLM's default for the card"
@@ -64,16 +77,29 @@ class ModelServer(Model):
     max_batched_tokens: int | None = Field(
         default=None, ge=16, description="tokens of one step; without it vLLM's default for the card"
     )
-    loras: int = Field(default=0, ge=0, le=64, description="LoRA adapters that are active at once (0: none)")
-    lora_rank: Literal[1, 8, 16, 32, 64, 128, 256, 320, 512] = Field(
-        default=16, description="largest rank of an adapter; 16 is vLLM's default"
+    loras: int = Field(
+        default=0,
+        ge=0,
+        le=64,
+        description="LoRA adapters that are active at once (default 0: their buffers take memory)",
     )
-    dtype: str = Field(default="auto", description="weight data type, as in bfloat16")
+    lora_rank: Literal[1, 8, 16, 32, 64, 128, 256, 320, 512] = Field(
+        default=16, description="largest rank of an adapter (default 16, as in vLLM)"
+    )
+    dtype: str = Field(
+        default="auto", description="weight data type, as in bfloat16 (default auto: config.json says it)"
+    )
     quantization: str | None = Field(default=None, description="quantization method, when config.json doesn't say")
-    replicas: int = Field(default=1, ge=1, le=32, description="engines with this model, behind one name")
+    replicas: int = Field(
+        default=1,
+        ge=1,
+        le=32,
+        description="engines with this model, behind one name (default 1: each takes its memory again)",
+    )
     after: tuple[Slug, ...] = Field(default=(), description="models that must be healthy before this one starts")
     gated: bool = Field(
-        default=False, description="the hub asks for a token (hearth:hfToken) before it gives the weights"
+        default=False,
+        description="the hub asks for a token (hearth:hfToken) before it gives the weights (default no: most models are open)",
     )
     memory: SizeBytes | None = Field(default=None, description="RAM limit of each engine's container, as in 8GiB")
     override: str | None = Field(

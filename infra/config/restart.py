@@ -17,7 +17,7 @@ class Restart(Model):
 
     policy: Literal["no", "on-failure", "always"] = Field(
         default="always",
-        description="when it is started again: vLLM ends with code 0 when its engine dies, so on-failure misses that",
+        description="when it is started again (default always: vLLM ends with code 0 when its engine dies, which on-failure misses)",
     )
     restart_sec: DurationS | None = Field(default=None, description="wait before a restart, as in 10s")
     restart_max_delay: DurationS | None = Field(
@@ -31,4 +31,7 @@ class Restart(Model):
         default=None, description="no progress for so long counts as hung, as in 2min"
     )
     timeout_start: DurationS | None = Field(default=None, description="longest start before `up` gives up, as in 15min")
-    timeout_stop: DurationS = Field(default=30, description="time to finish requests before it is killed, as in 30s")
+    timeout_stop: DurationS = Field(
+        default=30,
+        description="time to finish requests before it is killed, as in 30s (default 30s: a chat answer's usual length)",
+    )

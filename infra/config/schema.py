@@ -16,12 +16,15 @@ from infra.errors import Finding
 class StackConfig(Model):
     """Everything below `hearth:` that is not a service's own section."""
 
-    target: Slug = Field(default="docker", description="where the stack runs: docker")
+    target: Slug = Field(
+        default="docker", description="where the stack runs: docker (default docker: it needs nothing but a host)"
+    )
     extends: Slug | None = Field(default=None, description="name of a stack whose file is the base of this one")
     image_source: Literal["official", "built"] = Field(
         default="official",
         alias="imageSource",
-        description="official images from their registries, or built: made from Debian and Python packages by make up",
+        description="official images from their registries, or built: made from Debian and Python packages by make up "
+        "(default official: they carry GPU kernels)",
     )
     images: dict[str, ImageRef] = Field(
         default_factory=dict, description="image by service name, when another than the default is wanted"

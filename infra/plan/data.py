@@ -21,6 +21,7 @@ def plan_data(plan: Plan) -> Mapping[str, Any]:
             for placement in plan.placements
         ],
         "cards": [_card(row) for row in plan.cards],
+        "break_even": [vars(row) for row in plan.costs],
         "hosts": [_host(row) for row in plan.hosts],
         "findings": [
             {"path": one.path, "problem": one.problem, "fix": one.fix, "severity": str(one.severity)}

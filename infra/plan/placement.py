@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from infra.config.schema import StackConfig
 from infra.errors import Finding
 from infra.memory.engine import EngineSpec
 from infra.plan.cards import Slot, slots_of
+from infra.plan.costs import break_even
 from infra.plan.cpu_hosts import place_on_cpu
 from infra.plan.findings import engine_findings, host_findings, placement_findings
 from infra.plan.ledger import Tenant, ledger
@@ -56,7 +58,8 @@ def make_plan(
         *engine_findings(cards, hosts),
         *host_findings(hosts, placements),
     ]
-    return Plan(project, stack, engines.version, tuple(placements), cards, hosts, tuple(dict.fromkeys(findings)))
+    plan = Plan(project, stack, engines.version, tuple(placements), cards, hosts, tuple(dict.fromkeys(findings)))
+    return replace(plan, costs=break_even(config, plan))
 
 
 def _spare(slots: Mapping[str, Sequence[Slot]], tenants: Sequence[Tenant]) -> tuple[Slot, ...]:

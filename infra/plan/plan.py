@@ -34,6 +34,20 @@ class Placement:
     cause: str
 
 
+@dataclass(frozen=True)
+class BreakEven:
+    """One model: its cost per day here, and the traffic above which that is less than the API's price.
+
+    `million_tokens_per_day` is None where the API costs nothing.
+    """
+
+    model: str
+    cost_per_day: float
+    api_price_per_million: float
+    million_tokens_per_day: float | None
+    tokens_per_s: float | None
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """Everything that is decided before anything exists."""
@@ -45,6 +59,7 @@ class Plan:
     cards: tuple[CardRow, ...]
     hosts: tuple[HostRow, ...]
     findings: tuple[Finding, ...]
+    costs: tuple[BreakEven, ...] = ()
 
     def of_model(self, name: str) -> tuple[Placement, ...]:
         """Return the engines of a model, in replica order."""

@@ -8,6 +8,7 @@ from typing import Final
 
 from infra.interval import GIB, Interval
 from infra.memory.verdict import Verdict
+from infra.plan.costs import costs_text
 from infra.plan.ledger import CardRow, Entry
 from infra.plan.machine import CpuEntry, HostRow
 from infra.plan.plan import Placement, Plan
@@ -34,7 +35,8 @@ def plan_text(plan: Plan) -> str:
     lines += _empty(empty)
     for host in plan.hosts:
         lines += _host(host, causes)
-    return "\n".join(lines)
+    costs = costs_text(plan.costs)
+    return "\n".join([*lines, costs] if costs else lines)
 
 
 def _card(row: CardRow, causes: dict[str, Placement]) -> Iterable[str]:

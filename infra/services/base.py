@@ -22,13 +22,16 @@ from infra.plan import Plan
 class Settings(Model):
     """What every service's section has; a service adds its own fields."""
 
-    enabled: bool = Field(default=True, description="whether the service runs")
+    enabled: bool = Field(
+        default=True, description="whether the service runs (default yes: the stack is whole without a word)"
+    )
     place: PlaceName | None = Field(default=None, description="host it runs on; without it the first of the inventory")
     expose: PortNumber | None = Field(
         default=None, description="port of the host it is published on; unpublished without"
     )
     expose_address: str = Field(
-        default="127.0.0.1", description="address of the host that the published port listens on"
+        default="127.0.0.1",
+        description="address of the host that the published port listens on (default loopback: nothing is open by itself)",
     )
     memory: SizeBytes | None = Field(default=None, description="RAM limit of the container, as in 2GiB")
     environment: dict[str, str] = Field(

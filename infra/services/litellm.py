@@ -21,9 +21,14 @@ class LitellmSettings(Settings):
     """hearth:gateway."""
 
     request_timeout: DurationS = Field(
-        default=600, description="longest answer, as in 10min; LiteLLM's own default is 100 min"
+        default=600,
+        description="longest answer, as in 10min (default 10min: LiteLLM's own 100 min hides a hung engine)",
     )
-    retries: int = Field(default=2, ge=0, description="tries after a failed one, as LiteLLM's num_retries")
+    retries: int = Field(
+        default=2,
+        ge=0,
+        description="tries after a failed one, as LiteLLM's num_retries (default 2: one engine may be restarting)",
+    )
 
 
 class Litellm(Service[LitellmSettings]):

@@ -40,11 +40,18 @@ _PROXY: Final = """\
 class NginxSettings(Settings):
     """hearth:edge."""
 
-    expose: PortNumber | None = Field(default=8080, description="port of the host that people open")
-    read_timeout: DurationS = Field(
-        default=600, description="longest silence of an answer before it is cut, as in 10min"
+    expose: PortNumber | None = Field(
+        default=8080,
+        description="port of the host that people open (default 8080: free on most hosts and needs no rights)",
     )
-    body: SizeBytes = Field(default=100 * 2**20, description="largest request or uploaded file, as in 100MiB")
+    read_timeout: DurationS = Field(
+        default=600,
+        description="longest silence of an answer before it is cut, as in 10min (default 10min: as long as the gateway waits)",
+    )
+    body: SizeBytes = Field(
+        default=100 * 2**20,
+        description="largest request or uploaded file, as in 100MiB (default 100MiB: pictures and documents)",
+    )
 
 
 class Nginx(Service[NginxSettings]):

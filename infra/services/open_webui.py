@@ -23,9 +23,17 @@ class OpenWebuiSettings(Settings):
 
     default_model: Slug | None = Field(default=None, description="chat model that is chosen first")
     embedding_model: Slug | None = Field(default=None, description="model that finds passages in uploaded files")
-    sign_up: bool = Field(default=False, description="whether anybody who reaches the page may make an account")
-    admin_email: str = Field(default="admin@example.com", description="first account, made at the first start")
-    title: str = Field(default="Hearth", description="name shown in the page")
+    sign_up: bool = Field(
+        default=False,
+        description="whether anybody who reaches the page may make an account (default no: the first account is the admin's)",
+    )
+    admin_email: str = Field(
+        default="admin@example.com",
+        description="first account, made at the first start (default: a name that is no real mailbox)",
+    )
+    title: str = Field(
+        default="Hearth", description="name shown in the page (default Hearth: it is visibly yours to change)"
+    )
     public_url: str | None = Field(default=None, description="address people use, as in https://chat.example.com")
 
 

@@ -21,9 +21,14 @@ class PrometheusSettings(Settings):
     """hearth:monitoring.prometheus."""
 
     scrape_interval: DurationS = Field(
-        default=15, ge=1, le=monitoring.MAX_SCRAPE_INTERVAL_S, description="time between two scrapes, as in 15s"
+        default=15,
+        ge=1,
+        le=monitoring.MAX_SCRAPE_INTERVAL_S,
+        description="time between two scrapes, as in 15s (default 15s: rates over a minute have four points)",
     )
-    retention: DurationS = Field(default=15 * 86400, description="how long series are kept, as in 360h")
+    retention: DurationS = Field(
+        default=15 * 86400, description="how long series are kept, as in 360h (default 15 days, as in Prometheus)"
+    )
 
 
 class Prometheus(Service[PrometheusSettings]):
