@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -74,7 +75,8 @@ def outputs(built: Built) -> Mapping[str, Any]:
         "uiAdminPassword": secrets.get("uiAdminPassword"),
         "notices": [str(finding) for finding in built.declaration.findings if finding.severity is Severity.NOTICE],
         "plan": plan_text(built.plan),
-        "ledger": plan_data(built.plan),
+        # One line of JSON: as a value it would fill a preview with hundreds of lines.
+        "ledger": json.dumps(plan_data(built.plan), separators=(",", ":")),
     }
 
 
