@@ -15,6 +15,7 @@ def plan_data(plan: Plan) -> Mapping[str, Any]:
     """Return everything that is decided, with sizes in GiB and the bounds of every term."""
     return {
         "stack": plan.stack,
+        "extends": plan.extends,
         "vllm_version": plan.vllm_version,
         "placements": [
             {**vars(placement), "gpus": list(placement.gpus), "after": list(placement.after)}

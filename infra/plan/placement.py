@@ -59,7 +59,7 @@ def make_plan(
         *host_findings(hosts, placements),
     ]
     plan = Plan(project, stack, engines.version, tuple(placements), cards, hosts, tuple(dict.fromkeys(findings)))
-    return replace(plan, costs=break_even(config, plan))
+    return replace(plan, costs=break_even(config, plan), extends=config.extends)
 
 
 def _spare(slots: Mapping[str, Sequence[Slot]], tenants: Sequence[Tenant]) -> tuple[Slot, ...]:

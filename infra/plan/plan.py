@@ -60,6 +60,7 @@ class Plan:
     hosts: tuple[HostRow, ...]
     findings: tuple[Finding, ...]
     costs: tuple[BreakEven, ...] = ()
+    extends: str | None = None
 
     def of_model(self, name: str) -> tuple[Placement, ...]:
         """Return the engines of a model, in replica order."""

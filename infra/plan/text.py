@@ -25,7 +25,8 @@ _HEAD: Final = (
 def plan_text(plan: Plan) -> str:
     """Return the whole ledger; the same plan gives the same text."""
     causes = {placement.instance: placement for placement in plan.placements}
-    lines = [f"{_count(len(plan.placements), 'engine')}, vLLM {plan.vllm_version}, sizes in GiB"]
+    base = f", extends {plan.extends}" if plan.extends else ""
+    lines = [f"{_count(len(plan.placements), 'engine')}, vLLM {plan.vllm_version}{base}, sizes in GiB"]
     used = [row for row in plan.cards if row.entries]
     if used:
         lines.append(_HEAD)
