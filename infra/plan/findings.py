@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from infra.catalogue.metrics import missing_metrics
+from infra.catalogue.versions import NEWEST, is_newer_than_known
 from infra.config.schema import StackConfig
 from infra.config.types import cores_of
 from infra.errors import Finding, Severity
@@ -60,6 +62,21 @@ def placement_findings(
                 fix = "add memory: as `python -m infra facts` reads it, or a name that the catalogue knows"
                 where = f"hearth:inventory.hosts.{host}.gpus"
                 found.append(Finding(where, f"nobody knows how much memory {slot.id} ({slot.card.name}) has", fix))
+    return found
+
+
+def version_findings(engines: Engines, *, is_set: bool) -> list[Finding]:
+    """Return what the version of the engines' image means for what watches and plans it."""
+    found = []
+    missing = missing_metrics(engines.behaviour.version)
+    if is_set and missing:
+        problem = (
+            f"vLLM {engines.version} doesn't have {', '.join(missing)}: panels and alerts that use them stay empty"
+        )
+        found.append(Finding("hearth:images.vllm", problem, "take 0.11.0 or newer", Severity.WARNING))
+    if is_set and is_newer_than_known(engines.version):
+        problem = f"nothing is known of vLLM {engines.version} yet: the ledger follows the rules of {NEWEST}"
+        found.append(Finding("hearth:images.vllm", problem, f"expect differences, or take {NEWEST}", Severity.WARNING))
     return found
 
 

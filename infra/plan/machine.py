@@ -107,6 +107,12 @@ def _notes(machine: Machine, ram: Interval, disk: float, free: int | None) -> Se
     memory = machine.host.memory
     if memory is not None and machine.gpu_engines and ram.value > memory:
         notes.append(f"engines' processes may take {ram.value / GIB:.0f} of {memory / GIB:.0f} GiB RAM")
+    nodes = [cores_of(node.cores) for node in machine.host.numa_nodes]
+    for instance, _, _, cores, _ in machine.cpu_engines:
+        if cores and len(nodes) > 1 and not any(cores_of(cores) <= node for node in nodes):
+            notes.append(
+                f"{instance} runs on cores {cores} of several NUMA nodes: half of its weights are read from afar"
+            )
     flags = machine.host.cpu.flags if machine.host.cpu is not None else ()
     if machine.cpu_engines and flags and "avx512f" not in flags:
         notes.append("the processor has no avx512f: vLLM's CPU build runs with avx2 and fewer features")

@@ -12,7 +12,7 @@ from infra.memory.engine import EngineSpec
 from infra.plan.cards import Slot, slots_of
 from infra.plan.costs import break_even
 from infra.plan.cpu_hosts import place_on_cpu
-from infra.plan.findings import engine_findings, host_findings, placement_findings
+from infra.plan.findings import engine_findings, host_findings, placement_findings, version_findings
 from infra.plan.ledger import Tenant, ledger
 from infra.plan.machine import HostRow, Machine, host_row
 from infra.plan.needs import Need, need_of
@@ -57,6 +57,7 @@ def make_plan(
         *placement_findings(config, engines, slots, solution),
         *engine_findings(cards, hosts),
         *host_findings(hosts, placements),
+        *version_findings(engines, is_set="vllm" in config.images),
     ]
     plan = Plan(project, stack, engines.version, tuple(placements), cards, hosts, tuple(dict.fromkeys(findings)))
     return replace(plan, costs=break_even(config, plan), extends=config.extends)
