@@ -43,7 +43,10 @@ def find_model(name: str) -> ModelFacts | None:
     stem = wanted.rpartition("/")[2]
     for candidate in _stems(stem):
         if candidate in plain:
-            return _facts(plain[candidate], derived=candidate != stem)
+            found = plain[candidate]
+            # Another publisher's build of the same name leaves out other modules: its quantization isn't this one's.
+            is_other = found.lower() != wanted and "quantization_config" in _content()["models"][found]["config"]
+            return _facts(found, derived=candidate != stem or is_other)
     return None
 
 
@@ -80,12 +83,14 @@ def _facts(name: str, *, derived: bool) -> ModelFacts:
 def _index() -> tuple[Mapping[str, str], Mapping[str, str]]:
     exact: dict[str, str] = {}
     plain: dict[str, str] = {}
-    for name, entry in _content()["models"].items():
+    content = _content()["models"]
+    for name, entry in content.items():
         for alias in (name, *entry.get("aliases", ())):
             exact[alias] = name
             plain.setdefault(alias.lower(), name)
     # Stems last: a full name is always right, a stem only where nobody has that name.
-    for alias, name in list(exact.items()):
+    # Among them unquantized models first, so that a derived name finds the shape and not another build's quantization.
+    for alias, name in sorted(exact.items(), key=lambda item: "quantization_config" in content[item[1]]["config"]):
         for stem in _stems(alias.lower().rpartition("/")[2]):
             plain.setdefault(stem, name)
     return exact, plain

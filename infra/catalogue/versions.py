@@ -76,8 +76,10 @@ def parse_version(text: str) -> tuple[int, ...] | None:
 
 
 @cache
-def behaviour_of(version: str) -> Behaviour:
+def behaviour_of(version: str, compute_capability: float | None = None) -> Behaviour:
     """Return the rules of a version; a newer one than the newest known follows that one's rules.
+
+    0.8 to 0.10.1 serve cards below compute capability 8.0 (T4, V100, 2080 Ti) with the older engine's rules.
 
     Raises ValueError for a text that is no version, or one older than the oldest known.
     """
@@ -86,7 +88,7 @@ def behaviour_of(version: str) -> Behaviour:
         raise ValueError(f"{version!r} is no vLLM version; write one as in {NEWEST}")
     merged: dict[str, Any] = {}
     for entry in _entries():
-        if parse_version(entry["from"]) <= wanted:  # type: ignore[operator]  # every entry of the file has a version
+        if _holds(entry, wanted, compute_capability):
             merged |= entry["set"]
     if not merged:
         raise ValueError(f"{version!r} is older than {_entries()[0]['from']}, the oldest version that Hearth knows")
@@ -96,6 +98,18 @@ def behaviour_of(version: str) -> Behaviour:
         merged[key] = tuple(merged[key])
     known = {field.name for field in fields(Behaviour)}
     return Behaviour(version=wanted, **{key: value for key, value in merged.items() if key in known})
+
+
+def _holds(entry: dict[str, Any], wanted: tuple[int, ...], compute_capability: float | None) -> bool:
+    first, end, below = (
+        parse_version(entry["from"]),
+        parse_version(entry.get("until", "")),
+        entry.get("below_capability"),
+    )
+    assert first is not None
+    if below is not None and (compute_capability is None or compute_capability >= below):
+        return False
+    return first <= wanted and (end is None or wanted < end)
 
 
 def is_newer_than_known(version: str) -> bool:

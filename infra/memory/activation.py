@@ -9,39 +9,43 @@ from __future__ import annotations
 
 from typing import Final
 
-from infra.catalogue.gpus import HOPPER
 from infra.interval import GIB, ZERO, Interval, largest
 from infra.memory.architecture import Architecture, Attention, Dense, Mla, Moe, State
 from infra.memory.encoder import encoder_bytes
 from infra.memory.engine import EngineSpec
+from infra.memory.sampling import cublas_bytes, sampler_bytes, triton_buffer_bytes
+from infra.memory.scratch import MOE_KEPT_SINCE, scratch_bytes
 
-_MIB: Final = 2**20
-# cuBLAS keeps a workspace per handle: 32 MiB from Hopper on, 8.125 MiB before.
-_CUBLAS_HOPPER: Final = 32 * _MIB
-_CUBLAS_OLDER: Final = 8.125 * _MIB
-# torch.sort of fewer rows than this sorts each as a whole and takes about 50 bytes per entry instead of 38.
-_SEGMENTED_SORT_ROWS: Final = 128
-_FULL_SORT_BYTES: Final = 50.0
-_SORT_BYTES: Final = 38.0
-_TRITON_PROGRAMS: Final = 132
-_MOE_KEPT_SINCE: Final = (0, 14)
 _MLA_PREFILL: Final = (0, 11)
 _MLA_PREFILL_TOKENS: Final = 65536
 _COLD_COMPILE_SINCE: Final = (0, 17)
 _COLD_COPY_STAYS: Final = ((0, 27), (0, 31))
+# Methods that multiply quantized activations, or may.
+_QUANTIZES_INPUTS: Final = frozenset({"fp8", "int8", "compressed_tensors", "modelopt", "nvfp4"})
 # Families whose code keeps the gate and up projections alive while the down projection runs (eager only).
 _KEEPS_GATE_UP: Final = ("Qwen", "Phi", "Gemma", "Glm")
 
 
-def activation_bytes(spec: EngineSpec) -> Interval:
-    """Return the peak beyond the weights, on one rank."""
+def activation_bytes(spec: EngineSpec, *, samples: bool = True) -> Interval:
+    """Return the peak beyond the weights, on one rank; only the last stage of a pipeline `samples`."""
     architecture = spec.checkpoint.architecture
     assert architecture is not None
     kept, transient = encoder_bytes(spec, architecture)
+    kept += _between_stages(spec, architecture)
     peaks = [_forward(spec, architecture) + kept, transient + kept]
-    if architecture.role == "decoder":
-        peaks.append(_sampler(spec, architecture) + kept)
-    return largest([*peaks, _cold_compile(spec, architecture)]) + _kept_scratch(spec, architecture)
+    if architecture.role == "decoder" and samples:
+        peaks.append(sampler_bytes(spec, architecture) + kept)
+    return largest([*peaks, _cold_compile(spec, architecture)]) + scratch_bytes(spec, architecture)
+
+
+def kept_bytes(spec: EngineSpec) -> Interval:
+    """Return the part of the peak that stays allocated behind the profile run, which 0.27 and later print as consumed."""
+    architecture = spec.checkpoint.architecture
+    assert architecture is not None
+    size = cublas_bytes(spec)
+    if spec.sampler_name == "triton":
+        size += triton_buffer_bytes(spec, architecture)
+    return scratch_bytes(spec, architecture) + Interval.exact(size)
 
 
 def cold_copy_bytes(spec: EngineSpec) -> Interval:
@@ -55,22 +59,11 @@ def cold_copy_bytes(spec: EngineSpec) -> Interval:
     return Interval(0.0, 0.5 * copy, copy)
 
 
-def _sampler(spec: EngineSpec, architecture: Architecture) -> Interval:
-    rows, entries = spec.sequences, spec.sequences * architecture.vocab
-    fixed = spec.batched_tokens * architecture.hidden * 2 + 2 * rows * architecture.hidden * 2 + _cublas(spec)
-    name = spec.sampler_name
-    if name == "triton":
-        fixed += min(_TRITON_PROGRAMS, rows) * architecture.vocab * 4
-    value = _row_bytes(spec, name, rows)
-    low = value if spec.sampler or not spec.behaviour.sampler_or else _row_bytes(spec, spec.behaviour.sampler_or, rows)
-    high = _FULL_SORT_BYTES if value == _FULL_SORT_BYTES else value
-    return Interval(min(low, value) * entries + fixed, value * entries + fixed, high * entries + fixed + 0.02 * GIB)
-
-
-def _row_bytes(spec: EngineSpec, name: str, rows: int) -> float:
-    if name == "sort":
-        return _SORT_BYTES if rows >= _SEGMENTED_SORT_ROWS else _FULL_SORT_BYTES
-    return spec.behaviour.second_runner_row_bytes if name == "second runner" else spec.behaviour.row_bytes
+def _between_stages(spec: EngineSpec, architecture: Architecture) -> Interval:
+    """Return the hidden states and residuals that a pipeline's stages hand on, alive through the whole run."""
+    if spec.parallel.pipeline == 1:
+        return ZERO
+    return Interval.exact(2.0 * spec.batched_tokens * architecture.hidden * spec.dtype_bytes)
 
 
 def _forward(spec: EngineSpec, architecture: Architecture) -> Interval:
@@ -89,9 +82,11 @@ def _forward(spec: EngineSpec, architecture: Architecture) -> Interval:
     unpacked = _unpacked_bytes(spec, architecture)
 
     def at(residuals: float) -> float:
-        return tokens * 2 * max(width + residuals * hidden, mixing) + unpacked + _cublas(spec)
+        return tokens * spec.dtype_bytes * max(width + residuals * hidden, mixing) + unpacked + cublas_bytes(spec)
 
-    return largest([Interval(at(least) * 0.95, at(likely), at(most) * 1.05), _mla_prefill(spec, architecture)])
+    # Activations that are quantized before a matrix are there a second time, in one byte, unless kernels are fused.
+    copy = tokens * max(hidden, width / 3) if spec.checkpoint.quantization.method in _QUANTIZES_INPUTS else 0.0
+    return largest([Interval(at(least) * 0.95, at(likely), at(most) * 1.05 + copy), _mla_prefill(spec, architecture)])
 
 
 def _feed_forwards(architecture: Architecture) -> set[Dense | Moe]:
@@ -104,7 +99,7 @@ def _feed_forward_width(part: Dense | Moe, spec: EngineSpec) -> float:
     if isinstance(part, Dense):
         return (3 if part.gated else 2) * part.intermediate / tensor
     shared = 3 * part.shared_intermediate / tensor
-    if spec.behaviour.version >= _MOE_KEPT_SINCE:
+    if spec.behaviour.version >= MOE_KEPT_SINCE:
         return shared
     width = part.intermediate / spec.parallel.expert_ranks
     inner = part.latent or spec.hidden
@@ -123,11 +118,11 @@ def _mixer_width(mixer: Attention | Mla | State, tensor: int) -> float:
 
 
 def _unpacked_bytes(spec: EngineSpec, architecture: Architecture) -> float:
-    """Return the largest matrix that bitsandbytes unpacks to 16 bit for a large batch."""
+    """Return the largest matrix that bitsandbytes unpacks to 16 bit for a large batch: gate and up one by one."""
     if spec.checkpoint.quantization.method != "bitsandbytes":
         return 0.0
     widths = [part.intermediate for part in _feed_forwards(architecture) if isinstance(part, Dense)]
-    return max(widths, default=0) * architecture.hidden * 2 * 2 / spec.parallel.tensor
+    return max(widths, default=0) * architecture.hidden * 2 / spec.parallel.tensor
 
 
 def _mla_prefill(spec: EngineSpec, architecture: Architecture) -> Interval:
@@ -155,24 +150,3 @@ def _cold_compile(spec: EngineSpec, architecture: Architecture) -> Interval:
     copy = (architecture.vocab / spec.parallel.tensor + spec.batched_tokens) * architecture.hidden * 2
     # Low: the cache of an earlier start with the same flags is there, and nothing is copied.
     return Interval(0.0, copy, copy + 0.02 * GIB)
-
-
-def _kept_scratch(spec: EngineSpec, architecture: Architecture) -> Interval:
-    """Return the scratch of expert kernels, which later versions keep for good.
-
-    gpt-oss has kernels of its own that don't; how others choose theirs isn't modelled, hence the wide bounds.
-    """
-    blocks = [part for part in _feed_forwards(architecture) if isinstance(part, Moe)]
-    if not blocks or spec.behaviour.version < _MOE_KEPT_SINCE or architecture.name.startswith("GptOss"):
-        return ZERO
-    block = max(blocks, key=lambda part: part.active * part.intermediate)
-    width = block.intermediate / spec.parallel.expert_ranks
-    inner = block.latent or architecture.hidden
-    size = spec.batched_tokens * block.active * (max(width, inner) + max(2 * width, inner)) * 2
-    return Interval(size * 0.5, size, size * 1.4)
-
-
-def _cublas(spec: EngineSpec) -> float:
-    kind = spec.card.kind
-    is_new = kind is not None and kind.compute_capability is not None and kind.compute_capability >= HOPPER
-    return _CUBLAS_HOPPER if is_new else _CUBLAS_OLDER

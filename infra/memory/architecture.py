@@ -118,7 +118,7 @@ class Vision:
     """The encoder beside the language model; its weights stay 16 bit and are mostly held by every rank.
 
     `tokens_max` is the most embeddings one picture makes, the size that the profile run uses (None: unknown);
-    `patches` and `pixel_values` are that picture's.
+    `patches` and `pixel_values` are that picture's. Each embedding has `levels` vectors of the model's width.
     """
 
     parameters: int
@@ -128,11 +128,15 @@ class Vision:
     tokens_max: int | None
     patches: int
     pixel_values: int
+    levels: int = 1
 
 
 @dataclass(frozen=True, eq=False)
 class Architecture:
     """Everything about a checkpoint's shape that memory depends on; all counts are per whole model.
+
+    `role`: a `decoder` answers with tokens, a `pooler` is one without output head that answers with a vector, an
+    `encoder` reads both ways and keeps no cache.
 
     Compared by identity: a shape is read once, and hashing a hundred layers at every look into a cache is slow.
     """
@@ -145,7 +149,7 @@ class Architecture:
     max_position: int
     default_context: int
     stored_dtype: str
-    role: Literal["decoder", "encoder"] = "decoder"
+    role: Literal["decoder", "pooler", "encoder"] = "decoder"
     vision: Vision | None = None
     learned_positions: int = 0
     embedding_dim: int = 0

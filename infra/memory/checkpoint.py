@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -62,7 +62,12 @@ def checkpoint_of(name: str, quantization: str | None = None, directory: Path | 
         own = q.quantization_of(architecture.quantization)
     except UnknownShapeError as error:
         return Checkpoint(name, None, q.NONE, facts.source, unknown=str(error))
-    doubts = (f"shape of {facts.name}, which the name derives from",) if facts.derived else ()
+    doubts: tuple[str, ...] = ()
+    if facts.derived:
+        what = _FROM_NAME if architecture.quantization else "shape"
+        doubts = (f"{what} of {facts.name}, which the name derives from",)
+    if facts.kind == "embedding" and architecture.role == "decoder":
+        architecture = replace(architecture, role="pooler")
     from_name = q.of_name(name) if not architecture.quantization else None
     if quantization is None and from_name is not None:
         own = q.requested(from_name)

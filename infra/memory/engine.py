@@ -20,18 +20,24 @@ _V0_CHUNKS_ABOVE: Final = 32768
 _V0_CHUNK: Final = 512
 _V0_CHUNK_GREW: Final = (0, 6, 5)
 _SECOND_RUNNER_ESTIMATES_SINCE: Final = (0, 29)
+# vllm/config.py of 0.6.3 to 0.10: the least batch of a model that reads pictures.
+_V0_PICTURE_TOKENS: Final = 5120
 _BLOCK_SIZE: Final = 16
 _WIDTHS: Final = {"float32": 4, "float": 4, "float16": 2, "half": 2, "bfloat16": 2, "auto": 2}
 
 
 @dataclass(frozen=True, eq=False)
 class Card:
-    """A card of a host, or a MIG slice of one: its product where known, and the memory it reports in bytes."""
+    """A card of a host, or a MIG slice of one: its product where known, and the memory it reports in bytes.
+
+    `free` is what of it is free when the engine starts, where somebody has looked (None: the card is all its own).
+    """
 
     name: str
     memory: Interval
     kind: GpuKind | None = None
     is_measured: bool = False
+    free: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,10 @@ class EngineSpec:
         tokens = defaults.tokens_offline if self.offline else defaults.tokens_serve
         if self.behaviour.engine == "V0":
             chunk = tokens if self.behaviour.version >= _V0_CHUNK_GREW else _V0_CHUNK
-            return chunk if self.tokens > _V0_CHUNKS_ABOVE else max(self.tokens, tokens)
+            if self.tokens > _V0_CHUNKS_ABOVE:
+                return chunk
+            has_pictures = self.checkpoint.architecture is not None and self.checkpoint.architecture.vision is not None
+            return max(self.tokens, tokens, _V0_PICTURE_TOKENS if has_pictures and not self.text_only else 0)
         return max(tokens, self.tokens) if self._is_encoder else tokens
 
     @property

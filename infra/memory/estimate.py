@@ -41,11 +41,12 @@ def estimate(spec: EngineSpec) -> Estimate | None:
     """Return the terms of the rank that has the least room; None for an unknown architecture."""
     if spec.checkpoint.architecture is None:
         return None
-    stages = [_stage(spec, stage) for stage in range(spec.parallel.pipeline)]
+    stages = [stage_estimate(spec, stage) for stage in range(spec.parallel.pipeline)]
     return min(stages, key=lambda stage: (stage.concurrency.value, stage.pool.value))
 
 
-def _stage(spec: EngineSpec, stage: int) -> Estimate:
+def stage_estimate(spec: EngineSpec, stage: int) -> Estimate:
+    """Return the terms of one pipeline stage; every log line but the pool's is one rank's own."""
     architecture = spec.checkpoint.architecture
     assert architecture is not None
     layers = pipeline_stages(len(architecture.layers), spec.parallel.pipeline, spec.behaviour.version)[stage]
@@ -56,11 +57,13 @@ def _stage(spec: EngineSpec, stage: int) -> Estimate:
         layers=layers,
         dtype_bytes=spec.dtype_bytes,
         kind=spec.card.kind,
+        version=spec.behaviour.version,
+        text_only=spec.text_only,
     )
     below, above = spec.checkpoint.weight_doubt
     weights = Interval(weights.low * (1 - below), weights.value, weights.high * (1 + above))
     weights += lora_bytes(spec)
-    activation = activation_bytes(spec)
+    activation = activation_bytes(spec, samples=stage == spec.parallel.pipeline - 1)
     non_torch = non_torch_bytes(spec) + cold_copy_bytes(spec)
     graphs = graph_bytes(spec)
     pool = spec.requested - weights - activation - non_torch - counted_graph_bytes(spec)

@@ -18,6 +18,7 @@ from infra.memory.vision import vision_of
 _WRAPPERS: Final = {
     "Gemma3ForConditionalGeneration": "Gemma3ForCausalLM",
     "Gemma4ForConditionalGeneration": "Gemma4ForCausalLM",
+    "Gemma4UnifiedForConditionalGeneration": "Gemma4ForCausalLM",
     "Mistral3ForConditionalGeneration": "MistralForCausalLM",
     "PixtralForConditionalGeneration": "MistralForCausalLM",
     "LlavaForConditionalGeneration": "LlamaForCausalLM",

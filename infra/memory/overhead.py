@@ -17,7 +17,19 @@ _GRAPH_BASE: Final = 130 * _MIB
 # Per captured size and layer: dense models, and mixtures of experts, whose kernels are more.
 _GRAPH_DENSE: Final = 0.17 * _MIB
 _GRAPH_MOE: Final = 0.30 * _MIB
+_GRAPH_GPT_OSS: Final = 0.40 * _MIB
 _GRAPH_V0: Final = 0.4 * _MIB
+# Stages without tensor parallel have loaded their libraries with NCCL, before vLLM looks (logged at 0.19: 0.07).
+_STAGES_ONLY_GIB: Final = (0.05, 0.07, 0.25)
+_LOOKS_BEHIND_NCCL_SINCE: Final = (0, 11)
+# The host's page cache counts as used on unified memory: what loading leaves in it, and what it takes or gives back
+# while graphs are sampled. Two loaders of one checkpoint differed by 4 to 5 GiB, estimates of graphs by 2.5.
+_UNIFIED_GIB: Final = 2.2
+_UNIFIED_CONSUMED_GIB: Final = 5.0
+_UNIFIED_GRAPHS_GIB: Final = 2.5
+_CONSUMED_COUNTS: Final = (0, 27)
+# Logged on AMD: 0.5 to 5.5 GiB, the more with several cards; the terms are never logged apart.
+_AMD_GIB: Final = (0.1, 0.6, 2.2)
 # FlashAttention 3 splits each row over this many blocks while a decode graph is recorded.
 _FA3_SPLITS: Final = 32
 # A row of counts and one of masks per request that the second runner keeps for penalties.
@@ -36,10 +48,14 @@ def non_torch_bytes(spec: EngineSpec) -> Interval:
         low, value, high = rules.non_torch_linked_gib if linked else rules.non_torch_unlinked_gib
         if spec.parallel.tensor > _SMALL_GROUP and linked:
             value, high = max(value, _LARGE_GROUP_GIB), high + _LARGE_GROUP_GIB
+    elif spec.parallel.pipeline > 1 and rules.version >= _LOOKS_BEHIND_NCCL_SINCE:
+        low, value, high = _STAGES_ONLY_GIB
     else:
         low, value, high = rules.non_torch_one_gib
     if card is not None and card.unified_memory:
-        high += 2.2
+        high += _UNIFIED_CONSUMED_GIB if rules.version >= _CONSUMED_COUNTS else _UNIFIED_GIB
+    if card is not None and card.vendor == "amd":
+        low, value, high = low + _AMD_GIB[0], value + _AMD_GIB[1], high + _AMD_GIB[2] * spec.parallel.tensor
     size = Interval(low * GIB, value * GIB, high * GIB)
     return size + _runner_state(spec)
 
@@ -53,11 +69,14 @@ def graph_bytes(spec: EngineSpec) -> Interval:
     layers = -(-len(architecture.layers) // spec.parallel.pipeline)
     sizes = capture_sizes(spec, architecture)
     decode = sum(1 for size in sizes if size <= spec.sequences)
-    count = len(sizes) + (decode if spec.behaviour.graph_kind == "full" else 0)
+    # Poolers are recorded piece by piece in every version.
+    is_full = spec.behaviour.graph_kind == "full" and architecture.role == "decoder"
+    count = len(sizes) + (decode if is_full else 0)
     if spec.behaviour.graph_kind == "v0":
         value = 0.1 * GIB + _GRAPH_V0 * layers * decode
         return Interval(0.3 * value, value, 1.6 * value + 0.2 * GIB)
     each = _GRAPH_MOE if architecture.is_moe or architecture.has_mla else _GRAPH_DENSE
+    each = _GRAPH_GPT_OSS if architecture.name.startswith("GptOss") else each
     value = _GRAPH_BASE + _flash_split(spec, architecture, max(sizes, default=0)) + each * layers * count
     return Interval(value * 0.6, value, value * 1.4 + 0.15 * GIB)
 
@@ -68,7 +87,9 @@ def counted_graph_bytes(spec: EngineSpec) -> Interval:
         return ZERO
     size = graph_bytes(spec)
     # One allocator segment that falls into the second sample makes vLLM's estimate up to 0.9 GiB too high.
-    return Interval(size.low, size.value, size.high + 0.3 * GIB) if size.value else ZERO
+    is_unified = spec.card.kind is not None and spec.card.kind.unified_memory
+    above = _UNIFIED_GRAPHS_GIB if is_unified else 0.3
+    return Interval(size.low, size.value, size.high + above * GIB) if size.value else ZERO
 
 
 def capture_sizes(spec: EngineSpec, architecture: Architecture) -> tuple[int, ...]:
@@ -94,7 +115,12 @@ def capture_sizes(spec: EngineSpec, architecture: Architecture) -> tuple[int, ..
 def _flash_split(spec: EngineSpec, architecture: Architecture, largest_size: int) -> float:
     kind = spec.card.kind
     is_hopper = kind is not None and kind.compute_capability == HOPPER
-    if not is_hopper or spec.behaviour.graph_kind != "full" or architecture.name.startswith(("GptOss", "Gemma3")):
+    if (
+        not is_hopper
+        or spec.behaviour.graph_kind != "full"
+        or architecture.role != "decoder"
+        or architecture.name.startswith(("GptOss", "Gemma3"))
+    ):
         return 0.0
     widths = [mixer.heads * mixer.v_head_dim for mixer in architecture.mixers if isinstance(mixer, Attention)]
     widths += [mixer.heads * mixer.kv_lora_rank for mixer in architecture.mixers if isinstance(mixer, Mla)]

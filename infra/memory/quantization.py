@@ -224,7 +224,10 @@ def _matcher(patterns: tuple[str, ...]) -> Callable[[str], bool]:
             return True
         if exact.intersection(parts):
             return True
-        names = (module, *(f"{stem}.{module}" for stem in _STEMS)) if parts[0].isdigit() else (module,)
-        return any(pattern.match(name) for pattern in loose for name in names)
+        # Fused experts are one module, named up to `experts`, in vLLM and in newer checkpoints' patterns.
+        paths = [module, module.partition(".experts")[0] + ".experts"] if ".experts." in module else [module]
+        if parts[0].isdigit():
+            paths += [f"{stem}.{path}" for stem in _STEMS for path in paths]
+        return any(pattern.match(path) for pattern in loose for path in paths)
 
     return cache(matches)

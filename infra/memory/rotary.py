@@ -13,6 +13,8 @@ from infra.memory.keys import Keys
 
 # Rows per position: multimodal rope keeps four times as many; yarn and linear scaling stretch the table.
 _MROPE_ROWS: Final = 4
+# Their positions are of time, height and width, whether or not a copy of config.json still says so.
+_MROPE_MODELS: Final = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_5")
 _STRETCHING: Final = frozenset({"yarn", "deepseek_yarn", "linear", "dynamic"})
 
 
@@ -25,7 +27,7 @@ def rotary_elements(keys: Keys, layers: Sequence[Layer], positions: int) -> int:
     if kind in _STRETCHING and isinstance(factor, int | float):
         start = rope.integer("original_max_position_embeddings", default=positions) if rope is not None else positions
         rows = int((start if "yarn" in kind else positions) * factor)
-    if rope is not None and "mrope_section" in rope:
+    if (rope is not None and "mrope_section" in rope) or keys.text("model_type").startswith(_MROPE_MODELS):
         rows *= _MROPE_ROWS
     partial = _partial(keys, rope)
     widths = {_width(layer, partial) for layer in layers} - {0}

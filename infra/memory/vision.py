@@ -14,11 +14,12 @@ def vision_of(keys: Keys, text_hidden: int) -> Vision | None:
     tower = keys.section("vision_config")
     if tower is None:
         return None
-    hidden = tower.integer("embed_dim" if tower.text("model_type") == "qwen2_vl" else "hidden_size", default=0)
+    kind = tower.text("model_type") or keys.text("model_type")
+    hidden = tower.integer("embed_dim" if kind == "qwen2_vl" else "hidden_size", default=0)
     layers = tower.integer("depth", "num_hidden_layers", default=0)
     if not hidden or not layers:
         return None
-    gated = tower.text("model_type") in {"qwen2_5_vl", "pixtral", "gemma4_vision"} or tower.text("hidden_act") == "silu"
+    gated = kind in {"qwen2_5_vl", "pixtral", "gemma4_vision"} or tower.text("hidden_act") == "silu"
     width = tower.integer("intermediate_size", default=0) or int(hidden * float(tower.any("mlp_ratio") or 4))
     attention = 4 * hidden * hidden
     feed_forward = (3 if gated else 2) * hidden * width
@@ -27,9 +28,11 @@ def vision_of(keys: Keys, text_hidden: int) -> Vision | None:
     embedding *= tower.integer("temporal_patch_size", default=1)
     embedding += tower.integer("num_position_embeddings", "position_embedding_size", default=0) * hidden
     merge = tower.optional("spatial_merge_size") or keys.optional("spatial_merge_size")
-    tokens = _tokens_max(keys, tower, merge)
+    tokens = _tokens_max(keys, tower, kind, merge)
     size = tower.optional("image_size")
-    patches = (size // patch) ** 2 if size else (tokens or 0) * (merge or 1) ** 2
+    patches = (
+        (size // patch) ** 2 if size else (tokens or 0) * (merge or tower.optional("pooling_kernel_size") or 1) ** 2
+    )
     return Vision(
         parameters=layers * (attention + feed_forward) + embedding + _projector(tower, hidden, text_hidden, merge),
         hidden=hidden,
@@ -38,6 +41,7 @@ def vision_of(keys: Keys, text_hidden: int) -> Vision | None:
         tokens_max=tokens,
         patches=patches,
         pixel_values=patches * patch * patch * 3 * tower.integer("temporal_patch_size", default=1),
+        levels=1 + len(tower.names("deepstack_visual_indexes")),
     )
 
 
@@ -50,12 +54,17 @@ def _projector(tower: Keys, hidden: int, text_hidden: int, merge: int | None) ->
     return deepstack * (merged * merged + merged * out)
 
 
-def _tokens_max(keys: Keys, tower: Keys, merge: int | None) -> int | None:
-    """Return the most embeddings of one image: fixed for SigLIP towers, by the processor's largest image for others."""
+def _tokens_max(keys: Keys, tower: Keys, kind: str, merge: int | None) -> int | None:
+    """Return the most embeddings of one item: fixed for Gemma, by the processor's largest image for others."""
     fixed = keys.optional("mm_tokens_per_image", "vision_soft_tokens_per_image")
     if fixed is not None:
         return fixed
-    if tower.text("model_type").startswith("qwen") and merge is not None:
+    if kind.startswith("gemma4"):
+        # A video of 32 frames of 70 embeddings, each with 8 tokens around them, is more than a picture of 280.
+        return 32 * (70 + 8)
+    if keys.text("model_type").startswith("gemma3"):
+        return 256
+    if kind.startswith("qwen") and merge is not None:
         # Qwen processors take up to 16384 patches of 28 x 28 pixels (max_pixels 12,845,056).
         return 16384
     size = tower.optional("image_size")

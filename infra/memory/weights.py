@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from typing import Final
 
 from infra.catalogue.gpus import BLACKWELL, CONSUMER_BLACKWELL, HOPPER, GpuKind
-from infra.interval import GIB, Interval
+from infra.interval import GIB, ZERO, Interval
 from infra.memory.architecture import Architecture, Mla
 from infra.memory.parts import Held, Part, layer_parts
 from infra.memory.quantization import UNQUANTIZED_BITS, Quantization
@@ -29,6 +29,14 @@ _SHARES: Final = {"none": (0.003, 0.003), "fp8": (0.005, 0.02), "bitsandbytes": 
 _SHARES_OTHER: Final = (0.01, 0.02)
 _SLACK_BYTES: Final = 0.02 * GIB
 _LAST_STAGE_TAKES_REST_UNTIL: Final = (0, 8)
+# attention/backends/mla/common.py: from 0.8 on the absorbed matrices are views of the projection.
+_MLA_VIEWS_SINCE: Final = (0, 8)
+# platforms/rocm.py up to 0.20: total minus free, so allocator rests, context and libraries count as weights.
+_AMD_COUNTS_ALLOCATED_SINCE: Final = (0, 21)
+_AMD_LOADING_BYTES: Final = Interval(0.05 * GIB, 0.2 * GIB, 0.5 * GIB)
+# models/pixtral.py: every rank holds the whole tower up to 0.19.
+_WHOLE_TOWERS: Final = frozenset({"PixtralForConditionalGeneration", "Mistral3ForConditionalGeneration"})
+_SPLITS_ALL_TOWERS_SINCE: Final = (0, 20)
 
 
 @dataclass(frozen=True)
@@ -70,22 +78,50 @@ def weights_bytes(
     layers: range,
     dtype_bytes: int,
     kind: GpuKind | None,
+    version: tuple[int, ...],
+    text_only: bool = False,
 ) -> Interval:
-    """Return the bytes of the weights that one rank of a pipeline stage with these layers holds."""
+    """Return the bytes of the weights that one rank of a pipeline stage with these layers holds.
+
+    `text_only`: as `--language-model-only` does, without the picture encoder.
+    """
     body = sum(
         _allocated(_tensors(architecture, quantization, parallel, index, dtype_bytes=dtype_bytes, kind=kind))
         for index in layers
     )
     first, last = layers.start == 0, layers.stop == len(architecture.layers)
     ends = _allocated(_ends(architecture, quantization, parallel, dtype_bytes, first=first, last=last))
-    ends += architecture.rotary_elements * 2
+    ends += architecture.rotary_elements * dtype_bytes
+    if version < _MLA_VIEWS_SINCE:
+        body += sum(_multiplied_out(architecture, quantization, parallel, index) for index in layers)
     below, above = _SHARES.get(quantization.method, _SHARES_OTHER)
     known = body + ends
     certain = Interval(known * (1 - below) - _SLACK_BYTES, known, known * (1 + above) + _SLACK_BYTES)
-    if architecture.vision is None or not first:
-        return certain
-    tower = architecture.vision.parameters * dtype_bytes / parallel.tensor
-    return certain + Interval(tower * 0.9, tower, tower * min(2, parallel.tensor) + 0.1 * tower)
+    if kind is not None and kind.vendor == "amd" and version < _AMD_COUNTS_ALLOCATED_SINCE:
+        certain += _AMD_LOADING_BYTES
+    return certain + (_tower(architecture, parallel, dtype_bytes, version) if first and not text_only else ZERO)
+
+
+def _tower(architecture: Architecture, parallel: Parallel, dtype_bytes: int, version: tuple[int, ...]) -> Interval:
+    """Return the picture encoder's weights on one rank: split, but for Mistral's own format up to 0.19."""
+    if architecture.vision is None:
+        return ZERO
+    whole = architecture.vision.parameters * dtype_bytes
+    split = whole / parallel.tensor
+    if architecture.name in _WHOLE_TOWERS and version < _SPLITS_ALL_TOWERS_SINCE:
+        return Interval(split * 0.9, whole, whole * 1.1)
+    return Interval(split * 0.9, split, split * min(2, parallel.tensor) + 0.1 * split)
+
+
+def _multiplied_out(architecture: Architecture, quantization: Quantization, parallel: Parallel, index: int) -> float:
+    """Return the absorbed matrices that 0.7 multiplied out beside the projections that they come from."""
+    mixer = architecture.layers[index].mixer
+    if not isinstance(mixer, Mla):
+        return 0.0
+    width = quantization.bits_of(f"{index}.self_attn.kv_b_proj", is_expert=False) / 8
+    queries = mixer.q_lora_rank or architecture.hidden
+    absorbed = mixer.kv_lora_rank * (queries + architecture.hidden) * width
+    return mixer.heads / parallel.tensor * (absorbed + queries * mixer.rope_dim * 2)
 
 
 @cache
@@ -198,7 +234,7 @@ def _ends(
     table = vocab * architecture.hidden / parallel.tensor
     if first or (last and architecture.tied_embeddings):
         yield table * dtype_bytes
-    if last and not architecture.tied_embeddings:
+    if last and not architecture.tied_embeddings and architecture.role != "pooler":
         bits = quantization.bits_of("lm_head", is_expert=False) if quantization.quantizes_head else UNQUANTIZED_BITS
         yield table * (dtype_bytes if bits == UNQUANTIZED_BITS else bits / 8)
     if first:
