@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 from infra.catalogue.models import find_model
 from infra.memory import quantization as q
@@ -13,7 +14,8 @@ from infra.memory.hub_config import architecture_of, read_config
 from infra.memory.keys import UnknownShapeError
 from infra.memory.quantization import Quantization
 
-_FROM_NAME = "quantization"
+_FROM_NAME: Final = "quantization"
+CATALOGUE: Final = "catalogue"
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +71,15 @@ def checkpoint_of(name: str, quantization: str | None = None, directory: Path | 
     if facts.kind == "embedding" and architecture.role == "decoder":
         architecture = replace(architecture, role="pooler")
     from_name = q.of_name(name) if not architecture.quantization else None
-    if quantization is None and from_name is not None:
+    if (quantization is None or quantization in q.CONTAINERS) and from_name is not None:
         own = q.requested(from_name)
         doubts = (*doubts, f"{_FROM_NAME} {from_name} concluded from the name")
-    return Checkpoint(name, architecture, _chosen(own, quantization), f"catalogue: {facts.name}", doubts=doubts)
+    source = f"{CATALOGUE}: {facts.name}"
+    try:
+        chosen = _chosen(own, quantization)
+    except UnknownShapeError as error:
+        return Checkpoint(name, None, q.NONE, source, unknown=str(error))
+    return Checkpoint(name, architecture, chosen, source, doubts=doubts)
 
 
 def _read(name: str, path: Path, quantization: str | None) -> Checkpoint:
@@ -83,6 +90,6 @@ def _read(name: str, path: Path, quantization: str | None) -> Checkpoint:
 
 def _chosen(own: Quantization, asked: str | None) -> Quantization:
     """Return the asked quantization, or the checkpoint's own where it has one: vLLM refuses to mix two."""
-    if asked is None or asked in {"none", "auto"} or own is not q.NONE:
+    if asked is None or asked in q.CONTAINERS or own is not q.NONE:
         return own
     return q.requested(asked)

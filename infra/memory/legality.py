@@ -10,9 +10,13 @@ from functools import lru_cache
 from typing import Final
 
 from infra.memory.architecture import Architecture, Attention, Dense, Moe
+from infra.memory.checkpoint import CATALOGUE
 from infra.memory.engine import EngineSpec
 from infra.memory.quantization import Quantization
 
+# Sister checkpoints differ in their longest context and rope scaling stretches it: what the catalogue has is no limit
+# until far beyond. The model's own config.json is one.
+_STRETCH: Final = 8
 _SIZES: Final = range(1, 65)
 _MARLIN_ROWS: Final = 64
 _REFINES_EXPERT_BLOCKS_SINCE: Final = (0, 33)
@@ -31,9 +35,9 @@ def illegal(spec: EngineSpec) -> tuple[str, ...]:
         reasons.append(f"tensor parallel {size}: {problem}; legal sizes: {legal}")
     if spec.parallel.pipeline > len(architecture.layers):
         reasons.append(f"pipeline parallel {spec.parallel.pipeline} for {len(architecture.layers)} layers")
-    if spec.tokens > architecture.default_context and spec.context is not None:
-        most = architecture.default_context
-        reasons.append(f"a context of {spec.context:,} tokens is longer than the model's {most:,}")
+    most = architecture.default_context
+    if spec.tokens > most * (_STRETCH if spec.checkpoint.source.startswith(CATALOGUE) else 1):
+        reasons.append(f"a context of {spec.tokens:,} tokens is longer than the model's {most:,}")
     if spec.batched_tokens < (spec.max_sequences or 0):
         reasons.append(f"{spec.batched_tokens} batched tokens for {spec.max_sequences} sequences")
     kind = spec.card.kind

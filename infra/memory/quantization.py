@@ -42,6 +42,25 @@ _STEMS: Final = (
     "language_model.layers",
     "backbone.layers",
 )
+# How people and logs write methods: the first part that is found decides.
+_METHODS: Final = (
+    ("bitsandbytes", "bitsandbytes"),
+    ("bnb", "bitsandbytes"),
+    ("nf4", "bitsandbytes"),
+    ("nvfp4", "nvfp4"),
+    ("modelopt_fp4", "nvfp4"),
+    ("mxfp4", "mxfp4"),
+    ("awq", "awq"),
+    ("gptq", "gptq"),
+    ("w4a16", "gptq"),
+    ("int4", "gptq"),
+    ("w8a8", "int8"),
+    ("w8a16", "int8"),
+    ("int8", "int8"),
+    ("fp8", "fp8"),
+)
+# Containers of several methods: which one, only the checkpoint says.
+CONTAINERS: Final = frozenset({"compressed-tensors", "compressed_tensors", "modelopt", "none", "auto"})
 _PREFIX: Final = re.compile(r"^(?:model\.|language_model\.|backbone\.|llm\.|layers\.(?=\d)|transformer\.|h\.(?=\d))*")
 
 
@@ -158,8 +177,7 @@ def requested(method: str) -> Quantization:
     Raises UnknownShapeError for a method that can't be applied at load time.
     """
     plain = method.lower().replace("-", "_")
-    known = {"fp8": "fp8", "fp8_per_tensor": "fp8", "fp8_per_block": "fp8", "bitsandbytes": "bitsandbytes"}.get(plain)
-    known = known or ({"awq_marlin": "awq", "gptq_marlin": "gptq", "modelopt_fp4": "nvfp4"}.get(plain, plain))
+    known = next((name for part, name in _METHODS if part in plain), plain)
     bits = bits_of_method(known)
     if bits is None:
         raise UnknownShapeError(f"quantization method {method!r} is none that Hearth knows")

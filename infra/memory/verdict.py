@@ -57,8 +57,19 @@ def judge(spec: EngineSpec) -> Judgement:
     verdict, reasons = _pool(spec, figures)
     worse, more = _free_memory(spec)
     verdict, reasons = _worst(verdict, worse), (*more, *reasons) if worse is Verdict.NO else (*reasons, *more)
+    worse, more = _length(spec)
+    verdict, reasons = _worst(verdict, worse), (*reasons, *more)
     worse, more = _capture(spec, figures)
     return Judgement(_worst(verdict, worse), (*reasons, *more), figures)
+
+
+def _length(spec: EngineSpec) -> tuple[Verdict, tuple[str, ...]]:
+    """Warn of a context beyond the model's own, which starts only with rope scaling or an override of the check."""
+    architecture = spec.checkpoint.architecture
+    if architecture is None or spec.tokens <= architecture.default_context:
+        return Verdict.FITS, ()
+    text = f"{spec.tokens:,} tokens are more than the catalogue's {architecture.default_context:,} for this model"
+    return Verdict.TIGHT, (f"{text}: it needs rope scaling (hf-overrides) or VLLM_ALLOW_LONG_MAX_MODEL_LEN=1",)
 
 
 def _worst(*verdicts: Verdict) -> Verdict:

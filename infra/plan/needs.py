@@ -20,6 +20,7 @@ _STEP: Final = 0.001
 # With context: auto an engine is placed for at least this many tokens, and gets what is left over.
 _LEAST_AUTO_CONTEXT: Final = 8192
 _WHOLE_CARD: Final = 0.9
+VENDORS: Final = {"cuda": "nvidia", "rocm": "amd", "cpu": ""}
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,9 @@ def need_of(spec: EngineSpec, model: ModelServer) -> Need | None:
     context = spec.context
     if model.context == "auto" and spec.checkpoint.architecture is not None:
         context = min(_LEAST_AUTO_CONTEXT, spec.checkpoint.architecture.default_context)
+    kind = spec.card.kind
+    if kind is not None and kind.vendor != VENDORS[model.device]:
+        return None
     return _need(replace(spec, context=context), model.users, must=bool(model.override or model.gpus))
 
 
