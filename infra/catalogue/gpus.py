@@ -14,6 +14,8 @@ from infra.interval import GIB, Interval
 
 _FILE: Final = Path(__file__).with_name("gpus.json")
 _NOISE: Final = re.compile(r"\(.*?\)|nvidia|geforce|amd|instinct|radeon|tesla|generation|[^a-z0-9]")
+# What may follow a product's name: nothing, words, or a size; other digits make another product of it.
+_REST: Final = re.compile(r"(?:[a-z]|\d{1,3}gi?b|$)")
 BFLOAT16_SINCE: Final = 8.0
 FP8_SINCE: Final = 8.9
 HOPPER: Final = 9.0
@@ -76,10 +78,13 @@ def find_gpu(text: str) -> GpuKind | None:
     if not wanted:
         return None
     names = _names()
+    if wanted[0].isdigit():
+        # "2080 Ti", "4090": people leave the family's name out.
+        wanted = f"rtx{wanted}"
     if wanted in names:
         return names[wanted]
     # "H100 80GB HBM3 PCIe" and the like: the longest known name that the text starts with.
-    starts = [name for name in names if wanted.startswith(name) and not wanted[len(name) :][:1].isdigit()]
+    starts = [name for name in names if wanted.startswith(name) and _REST.match(wanted[len(name) :])]
     if starts:
         return names[max(starts, key=len)]
     # "H100" alone: the product with the shortest name behind it.

@@ -11,7 +11,7 @@ from typing import Final
 
 from infra.interval import GIB, Interval
 from infra.memory.engine import EngineSpec
-from infra.memory.kv_cache import layout_of
+from infra.memory.kv_cache import CacheLayout, layout_of
 from infra.memory.verdict import Verdict
 from infra.memory.weights import weights_bytes
 
@@ -23,7 +23,9 @@ _OLD_DEFAULT_POOL: Final = 4 * GIB
 _SHARE_SINCE: Final = (0, 13)
 _WHOLE_SHARE_SINCE: Final = (0, 20)
 _HALF: Final = 0.5
-_BLOCK_128_SINCE: Final = (0, 11, 2)
+_BLOCK: Final = 128
+_OLD_BLOCK: Final = 16
+_BLOCK_SINCE: Final = (0, 11, 2)
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,8 @@ class CpuJudgement:
     needed_bytes: int
 
 
-def judge_cpu(spec: EngineSpec, memory_bytes: int | None, cores: int | None) -> CpuJudgement:
-    """Judge one engine on a host with so much RAM and so many cores for it (None: nobody said)."""
+def judge_cpu(spec: EngineSpec, memory_bytes: int | None) -> CpuJudgement:
+    """Judge one engine on a host with so much RAM (None: nobody said)."""
     architecture = spec.checkpoint.architecture
     if architecture is None:
         pool = float(spec.kv_cache_bytes or 0)
@@ -55,30 +57,21 @@ def judge_cpu(spec: EngineSpec, memory_bytes: int | None, cores: int | None) -> 
         layers=layers,
         dtype_bytes=spec.dtype_bytes,
         kind=None,
+        version=spec.behaviour.version,
     )
     working = _PROCESS_BYTES + weights.scaled(_WORKING_SHARE)
     found, reasons = _pool(spec, memory_bytes, weights + working)
     pool = found or 0.0
     ram = weights + working + Interval.exact(max(0.0, pool))
-    layout = layout_of(
-        architecture,
-        spec.parallel,
-        layers=layers,
-        element_bytes=spec.element_bytes,
-        kv_cache_dtype=spec.kv_cache_dtype,
-        block_size=spec.block_size or (128 if spec.behaviour.version >= _BLOCK_128_SINCE else 16),
-        behaviour=spec.behaviour,
-    )
+    layout = _layout(spec)
     verdict = Verdict.FITS
     needed = tokens = 0
     users = 0.0
     if layout is not None:
         blocks = layout.blocks_in(pool)
         needed = layout.request_bytes(spec.tokens, spec.batched_tokens)
-        tokens, users = (
-            blocks * layout.block_size,
-            blocks / max(1, layout.request_blocks(spec.tokens, spec.batched_tokens)),
-        )
+        tokens = blocks * layout.block_size
+        users = blocks / max(1, layout.request_blocks(spec.tokens, spec.batched_tokens))
         text = f"one request of {spec.tokens:,} tokens needs {_gib(needed)} GiB of KV cache, the pool has {_gib(pool)}"
         if found is None:
             verdict = Verdict.TIGHT
@@ -87,9 +80,22 @@ def judge_cpu(spec: EngineSpec, memory_bytes: int | None, cores: int | None) -> 
     if memory_bytes is not None and ram.low > memory_bytes:
         text = f"it takes {_gib(ram.value)} GiB RAM, the host has {_gib(memory_bytes)}"
         verdict, reasons = Verdict.NO, (text, *reasons)
-    if cores is not None and cores < 1:
-        verdict, reasons = Verdict.NO, ("no core is left for it", *reasons)
     return CpuJudgement(verdict, reasons, pool, weights, ram, tokens, users, needed)
+
+
+def _layout(spec: EngineSpec) -> CacheLayout | None:
+    architecture = spec.checkpoint.architecture
+    assert architecture is not None
+    default = _BLOCK if spec.behaviour.version >= _BLOCK_SINCE else _OLD_BLOCK
+    return layout_of(
+        architecture,
+        spec.parallel,
+        layers=range(len(architecture.layers)),
+        element_bytes=spec.element_bytes,
+        kv_cache_dtype=spec.kv_cache_dtype,
+        block_size=spec.block_size or default,
+        behaviour=spec.behaviour,
+    )
 
 
 def _pool(spec: EngineSpec, memory_bytes: int | None, taken: Interval) -> tuple[float | None, tuple[str, ...]]:

@@ -23,7 +23,7 @@ def place_on_cpu(config: StackConfig, engines: Engines, wanted: Sequence[Wanted]
         if not names:
             continue
         spec = engines.spec(engine.model, Card("CPU", Interval.exact(0.0)))
-        needed = judge_cpu(spec, None, None).ram.value
+        needed = judge_cpu(spec, None).ram.value
         host, cause = _first_with_room(config, engine, names, used, needed)
         used[host] = used.get(host, 0.0) + needed
         placed.append((engine, spec, host, cause))

@@ -69,7 +69,7 @@ def host_row(machine: Machine) -> HostRow:
     ram = Interval.exact(0.0)
     entries = []
     for instance, model, spec, cores, override in machine.cpu_engines:
-        judged = judge_cpu(spec, memory, len(cores_of(cores)) if cores else machine.host.cores)
+        judged = judge_cpu(spec, memory)
         ram += judged.ram
         verdict, reasons = judged.verdict, judged.reasons
         if memory is not None and ram.low > memory and verdict is not Verdict.NO:

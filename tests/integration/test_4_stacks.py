@@ -109,14 +109,36 @@ def test_an_empty_or_default_master_key_is_refused(small_stack: TestStack, key: 
     assert "Traceback" not in refused.stdout + refused.stderr
 
 
-@pytest.mark.parametrize(("stack", "engines"), [("dev", {"llama3", "qwen3"}), ("prod", {"coder", "gpt-oss", "llama"})])
-def test_other_machines_stacks_can_be_previewed_here(tmp_path: Path, stack: str, engines: set[str]) -> None:
+@pytest.mark.parametrize(
+    ("stack", "engines", "secret"),
+    [("dev", {"llama3", "qwen3"}, "hfToken"), ("prod", {"coder", "gpt-oss", "llama"}, "engineKey")],
+)
+def test_other_machines_stacks_can_be_previewed_here(
+    tmp_path: Path, stack: str, engines: set[str], secret: str
+) -> None:
     """Neither GPU, hub nor those hosts are here, and no secret is set."""
     preview = TestStack.make(tmp_path, {"extends": stack})
     try:
         shown = preview.bootstrap("preview")
         assert all(f"Container {engine} create" in shown.stdout or engine in shown.stdout for engine in engines)
-        assert "warning: hearth:hfToken: is not set" in shown.stdout + shown.stderr
+        assert f"warning: hearth:{secret}: is not set" in shown.stdout + shown.stderr
+        ledger = [line for line in (shown.stdout + shown.stderr).splitlines() if "✓ fits" in line]
+        assert {engine for engine in engines for line in ledger if engine in line} == engines
+        assert preview.containers() == {}
+    finally:
+        preview.remove()
+
+
+def test_an_engine_that_would_not_start_stops_the_preview_with_fixes(tmp_path: Path) -> None:
+    coder = {"memory_fraction": 0.42, "context": 262144}
+    preview = TestStack.make(tmp_path, {"extends": "prod", "models": {"coder": coder}})
+    try:
+        shown = preview.bootstrap("preview", check=False)
+        text = shown.stdout + shown.stderr
+        assert shown.returncode != 0
+        assert "hearth:models.coder: coder doesn't start: one request of 262,144 tokens needs 24" in text
+        assert "memory_fraction" in text
+        assert "Traceback" not in text
         assert preview.containers() == {}
     finally:
         preview.remove()

@@ -40,7 +40,7 @@ MAY_IMPORT = {
         "infra.targets.base",
     },
     "infra.fit": {"infra.catalogue", "infra.config", "infra.interval", "infra.memory"},
-    "infra.page": {"infra.interval", "infra.memory", "infra.plan"},
+    "infra.page": {"infra.errors", "infra.interval", "infra.memory", "infra.plan"},
     "infra.cli": {
         "infra.errors",
         "infra.config",
