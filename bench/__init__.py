@@ -1,1 +1,1 @@
-"""Measurements that people can repeat: `make bench` writes docs/benchmarks.md."""
+"""What people can repeat: `make bench` measures (docs/benchmarks.md), `make accuracy` checks the planner (docs/accuracy.md)."""

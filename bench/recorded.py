@@ -45,6 +45,12 @@ class Start:
         return str(self.fields["id"])
 
     @property
+    def source(self) -> str:
+        """Where it was found: a repository, a site, or a file by itself."""
+        parts = str(self.fields["source_url"]).split("/")
+        return "/".join(parts[2:5]) if "//" in str(self.fields["source_url"]) else parts[0]
+
+    @property
     def outcome(self) -> str | None:
         """`started`, one of FAILURES, or None where the source doesn't tell."""
         outcome: str | None = self.fields["observed"].get("outcome")

@@ -80,7 +80,7 @@ def _spec(options: argparse.Namespace) -> tuple[list[str], EngineSpec | None]:
     problems = _numbers(options)
     card = _card(options, problems)
     try:
-        behaviour = behaviour_of(options.vllm)
+        behaviour = behaviour_of(options.vllm, card.kind.compute_capability if card and card.kind else None)
     except ValueError as error:
         problems.append(f"--vllm: {error}")
         behaviour = behaviour_of(PINNED)

@@ -42,9 +42,7 @@ def kept_bytes(spec: EngineSpec) -> Interval:
     """Return the part of the peak that stays allocated behind the profile run, which 0.27 and later print as consumed."""
     architecture = spec.checkpoint.architecture
     assert architecture is not None
-    size = cublas_bytes(spec)
-    if spec.sampler_name == "triton":
-        size += triton_buffer_bytes(spec, architecture)
+    size = cublas_bytes(spec) + triton_buffer_bytes(spec, architecture)
     return scratch_bytes(spec, architecture) + Interval.exact(size)
 
 

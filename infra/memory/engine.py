@@ -22,6 +22,8 @@ _V0_CHUNK_GREW: Final = (0, 6, 5)
 _SECOND_RUNNER_ESTIMATES_SINCE: Final = (0, 29)
 # vllm/config.py of 0.6.3 to 0.10: the least batch of a model that reads pictures.
 _V0_PICTURE_TOKENS: Final = 5120
+_READ_PICTURES_BOTH_WAYS: Final = ("Gemma3", "Gemma4")
+_RAISES_BATCH_SINCE: Final = (0, 22)
 _BLOCK_SIZE: Final = 16
 _WIDTHS: Final = {"float32": 4, "float": 4, "float16": 2, "half": 2, "bfloat16": 2, "auto": 2}
 
@@ -106,8 +108,21 @@ class EngineSpec:
     @property
     def batched_tokens(self) -> int:
         """Tokens of the largest batch, which is the one that the profile run measures."""
-        if self.max_batched_tokens is not None:
-            return self.max_batched_tokens
+        asked = self.max_batched_tokens if self.max_batched_tokens is not None else self._default_batched_tokens
+        return max(asked, self._whole_picture)
+
+    @property
+    def _whole_picture(self) -> int:
+        """The least batch of models that read a picture both ways, from 0.22 on (config/vllm.py)."""
+        architecture = self.checkpoint.architecture
+        if architecture is None or architecture.vision is None or self.text_only:
+            return 0
+        reads_both_ways = architecture.name.startswith(_READ_PICTURES_BOTH_WAYS)
+        is_raised = reads_both_ways and self.behaviour.version >= _RAISES_BATCH_SINCE
+        return (architecture.vision.tokens_max or 0) if is_raised else 0
+
+    @property
+    def _default_batched_tokens(self) -> int:
         defaults = self.batch_defaults
         tokens = defaults.tokens_offline if self.offline else defaults.tokens_serve
         if self.behaviour.engine == "V0":
@@ -153,10 +168,10 @@ class EngineSpec:
         if self.sampler == "native":
             return self.behaviour.native_sampler
         kind = self.card.kind
-        too_old = (
-            kind is not None and kind.compute_capability is not None and kind.compute_capability < FLASHINFER_SINCE
+        runs_flashinfer = kind is None or (
+            kind.vendor == "nvidia" and (kind.compute_capability or 0) >= FLASHINFER_SINCE
         )
-        if self.sampler == "flashinfer" or (self.behaviour.sampler == "flashinfer" and not too_old):
+        if self.sampler == "flashinfer" or (self.behaviour.sampler == "flashinfer" and runs_flashinfer):
             return "flashinfer"
         return self.behaviour.native_sampler
 

@@ -9,24 +9,27 @@ from typing import Final
 
 from infra.catalogue.gpus import BLACKWELL, CONSUMER_BLACKWELL, HOPPER
 from infra.interval import GIB, ZERO, Interval
-from infra.memory.architecture import Architecture, Attention, Mla
+from infra.memory.architecture import Architecture, Attention, Mla, Moe
 from infra.memory.engine import EngineSpec
 
 _MIB: Final = 2**20
 _GRAPH_BASE: Final = 130 * _MIB
-# Per captured size and layer: dense models, and mixtures of experts, whose kernels are more.
+# Per captured size and layer: dense models, mixtures of experts, those with shared experts or latent attention beside
+# them, whose kernels are more, and gpt-oss with kernels of its own.
 _GRAPH_DENSE: Final = 0.17 * _MIB
-_GRAPH_MOE: Final = 0.30 * _MIB
+_GRAPH_MOE: Final = 0.215 * _MIB
+_GRAPH_SHARED: Final = 0.34 * _MIB
 _GRAPH_GPT_OSS: Final = 0.40 * _MIB
 _GRAPH_V0: Final = 0.4 * _MIB
 # Stages without tensor parallel have loaded their libraries with NCCL, before vLLM looks (logged at 0.19: 0.07).
 _STAGES_ONLY_GIB: Final = (0.05, 0.07, 0.25)
 _LOOKS_BEHIND_NCCL_SINCE: Final = (0, 11)
 # The host's page cache counts as used on unified memory: what loading leaves in it, and what it takes or gives back
-# while graphs are sampled. Two loaders of one checkpoint differed by 4 to 5 GiB, estimates of graphs by 2.5.
+# while graphs are sampled. Two loaders of one checkpoint differed by 4 to 5 GiB; estimates of graphs were up to 5.0
+# on two linked GB10 (logged at 0.29), where the recorded graphs took 0.1 to 1.
 _UNIFIED_GIB: Final = 2.2
 _UNIFIED_CONSUMED_GIB: Final = 5.0
-_UNIFIED_GRAPHS_GIB: Final = 2.5
+_UNIFIED_GRAPHS_GIB: Final = 4.0
 _CONSUMED_COUNTS: Final = (0, 27)
 # Logged on AMD: 0.5 to 5.5 GiB, the more with several cards; the terms are never logged apart.
 _AMD_GIB: Final = (0.1, 0.6, 2.2)
@@ -75,10 +78,18 @@ def graph_bytes(spec: EngineSpec) -> Interval:
     if spec.behaviour.graph_kind == "v0":
         value = 0.1 * GIB + _GRAPH_V0 * layers * decode
         return Interval(0.3 * value, value, 1.6 * value + 0.2 * GIB)
-    each = _GRAPH_MOE if architecture.is_moe or architecture.has_mla else _GRAPH_DENSE
-    each = _GRAPH_GPT_OSS if architecture.name.startswith("GptOss") else each
-    value = _GRAPH_BASE + _flash_split(spec, architecture, max(sizes, default=0)) + each * layers * count
+    value = _GRAPH_BASE + _flash_split(spec, architecture, max(sizes, default=0))
+    value += _graph_of_layer(architecture) * layers * count
     return Interval(value * 0.6, value, value * 1.4 + 0.15 * GIB)
+
+
+def _graph_of_layer(architecture: Architecture) -> float:
+    if architecture.name.startswith("GptOss"):
+        return _GRAPH_GPT_OSS
+    blocks = [part for layer in architecture.layer_counts for part in layer.feed_forward if isinstance(part, Moe)]
+    if architecture.has_mla or any(block.shared_intermediate for block in blocks):
+        return _GRAPH_SHARED
+    return _GRAPH_MOE if blocks else _GRAPH_DENSE
 
 
 def counted_graph_bytes(spec: EngineSpec) -> Interval:

@@ -18,6 +18,7 @@ _SEGMENTED_SORT_ROWS: Final = 128
 _FULL_SORT_BYTES: Final = 50.0
 _SORT_BYTES: Final = 38.0
 _TRITON_PROGRAMS: Final = 132
+_WARMS_BOTH_SINCE: Final = (0, 21)
 _HALF: Final = 2
 
 
@@ -25,16 +26,21 @@ def sampler_bytes(spec: EngineSpec, architecture: Architecture) -> Interval:
     """Return the peak of the dummy sampling; every rank gathers all logits, so tensor parallel doesn't divide it."""
     rows, entries, width = spec.sequences, spec.sequences * architecture.vocab, spec.dtype_bytes
     fixed = (spec.batched_tokens + 2 * rows) * architecture.hidden * width + cublas_bytes(spec)
+    fixed += triton_buffer_bytes(spec, architecture)
     name = spec.sampler_name
-    if name == "triton":
-        fixed += triton_buffer_bytes(spec, architecture)
     value = _row_bytes(spec, name, rows)
     low = value if spec.sampler or not spec.behaviour.sampler_or else _row_bytes(spec, spec.behaviour.sampler_or, rows)
     return Interval(min(low, value) * entries + fixed, value * entries + fixed, value * entries + fixed + 0.02 * GIB)
 
 
 def triton_buffer_bytes(spec: EngineSpec, architecture: Architecture) -> float:
-    """Return the buffer of the Triton sampler, one row per running program, kept for good."""
+    """Return the buffer of the Triton sampler, one row per running program, kept for good.
+
+    Where FlashInfer is the default, the Triton sampler is warmed up behind it.
+    """
+    name = spec.sampler_name
+    if name != "triton" and not (name == "flashinfer" and spec.behaviour.version >= _WARMS_BOTH_SINCE):
+        return 0.0
     return min(_TRITON_PROGRAMS, spec.sequences) * architecture.vocab * 4.0
 
 

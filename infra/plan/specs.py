@@ -39,7 +39,7 @@ class Engines:
         return EngineSpec(
             checkpoint=self.checkpoint(model),
             card=card,
-            behaviour=self.behaviour,
+            behaviour=behaviour_of(self.version, card.kind.compute_capability if card.kind is not None else None),
             parallel=Parallel(
                 model.tensor_parallel,
                 model.pipeline_parallel,

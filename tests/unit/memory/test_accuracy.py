@@ -7,9 +7,10 @@ from functools import cache
 
 import pytest
 
-from bench.accuracy import PAGE, Summary, summary
+from bench.accuracy import PAGE
 from bench.accuracy_page import page
 from bench.comparison import Compared, Figure
+from bench.promises import Summary, summary
 from bench.recorded import FILES, read, spec_of
 from infra.interval import Interval
 

@@ -26,6 +26,15 @@ def test_every_offered_fix_fits(spec: EngineSpec) -> None:
     assert len({fix.change for fix in fixes}) == len(fixes) <= 5
 
 
+def test_a_change_that_leaves_it_tight_is_not_offered() -> None:
+    spec = engine(LLAMA, gpu="L4", version="0.11.2", context=16384, fraction=0.8)
+    assert judge(spec).verdict is Verdict.NO
+    assert judge(replace(spec, kv_cache_dtype="fp8")).verdict is Verdict.TIGHT
+    settings_ = {fix.setting for fix in fixes_of(spec)}
+    assert "memory_fraction" in settings_
+    assert "kv_cache_dtype" not in settings_
+
+
 def test_a_context_that_is_too_long_is_shortened_to_whole_blocks() -> None:
     spec = engine(LLAMA, gpu="L4", version="0.19.0", context=131072)
     assert judge(spec).verdict is Verdict.NO

@@ -43,6 +43,8 @@ def test_a_printed_name_finds_a_card_that_prints_it(printed: str) -> None:
         ("NVIDIA RTX PRO 6000 Blackwell Server Edition", "RTX-PRO-6000"),
         ("AMD Instinct MI300X", "MI300X"),
         ("h200", "H200"),
+        ("NVIDIA GeForce RTX 4070 Ti SUPER OC", "RTX-4070-Ti-Super"),
+        ("H100", "H100-80GB"),
     ],
 )
 def test_a_name_finds_its_product(text: str, name: str) -> None:

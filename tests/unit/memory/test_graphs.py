@@ -36,7 +36,7 @@ def sizes(spec: EngineSpec) -> tuple[int, ...]:
     ],
 )
 def test_graphs_are_recorded_for_these_sizes(
-    version: str, gpu: str, model: str, flags: dict[str, Any], count: int, largest: int
+    *, version: str, gpu: str, model: str, flags: dict[str, Any], count: int, largest: int
 ) -> None:
     found = sizes(engine(model, version=version, gpu=gpu, **flags))
     assert (len(found), found[-1]) == (count, largest)
@@ -58,6 +58,9 @@ def test_an_eager_engine_records_none() -> None:
         ("Qwen/Qwen2.5-72B-Instruct", 2, 1.61),
         ("deepseek-ai/DeepSeek-V2-Lite", 1, 1.57),
         ("google/gemma-3-27b-it", 1, 1.14),
+        ("Qwen/Qwen3-30B-A3B", 1, 1.41),
+        ("openai/gpt-oss-20b", 1, 1.84),
+        ("mistralai/Mixtral-8x7B-v0.1", 2, 0.93),
     ],
 )
 def test_graphs_take_what_the_log_says(model: str, tp: int, logged: float) -> None:

@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 
+from infra.catalogue.versions import behaviour_of
 from infra.interval import GIB
+from infra.memory.architecture import Architecture
 from infra.memory.engine import EngineSpec
 from infra.memory.estimate import Estimate, estimate
+from infra.memory.hub_config import architecture_of
+from infra.memory.kv_cache import layout_of
+from infra.memory.weights import ONE_CARD
 from tests.unit.memory.specs import LLAMA, engine
 
 
@@ -127,6 +132,50 @@ def test_versions_0_14_to_0_18_count_the_first_group_only() -> None:
     assert within < before / 10
     assert within < after / 10
     assert after / GIB == pytest.approx(2.16, abs=0.05)
+
+
+def mixed(local: int, full: int) -> Architecture:
+    """Return a model of so many layers with a window and without one."""
+    return architecture_of(
+        {
+            "architectures": ["Gemma3ForCausalLM"],
+            "hidden_size": 1024,
+            "intermediate_size": 4096,
+            "num_hidden_layers": local + full,
+            "num_attention_heads": 8,
+            "num_key_value_heads": 4,
+            "head_dim": 128,
+            "vocab_size": 32000,
+            "sliding_window": 512,
+            "layer_types": ["sliding_attention"] * local + ["full_attention"] * full,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("local", "full", "version", "groups"),
+    [
+        (12, 10, "0.11.2", 3),
+        (12, 10, "0.12.0", 2),
+        (14, 10, "0.17.1", 3),
+        (14, 10, "0.18.0", 2),
+        (16, 10, "0.18.0", 3),
+        (12, 12, "0.11.2", 2),
+        (12, 10, "0.9.0", 1),
+    ],
+)
+def test_groups_are_padded_as_far_as_the_version_pads(local: int, full: int, version: str, groups: int) -> None:
+    layout = layout_of(
+        mixed(local, full),
+        ONE_CARD,
+        layers=range(local + full),
+        element_bytes=2,
+        kv_cache_dtype="auto",
+        block_size=16,
+        behaviour=behaviour_of(version),
+    )
+    assert layout is not None
+    assert layout.number_of_groups == groups
 
 
 def test_an_encoder_keeps_no_cache() -> None:

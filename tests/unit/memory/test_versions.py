@@ -120,6 +120,31 @@ def test_the_old_engine_profiles_the_whole_context_up_to_32k(context: int, versi
 
 
 @pytest.mark.parametrize(
+    ("model", "gpu", "version", "sampler"),
+    [
+        (LLAMA, "H100", "0.16.0", "sort"),
+        (LLAMA, "H100", "0.17.0", "triton"),
+        (LLAMA, "H100", "0.21.0", "flashinfer"),
+        (LLAMA, "T4", "0.21.0", "triton"),
+        (LLAMA, "MI300X", "0.21.0", "triton"),
+        (LLAMA, "MI300X", "0.16.0", "sort"),
+        (LLAMA, "H100", "0.23.0", "second runner"),
+        ("openai/gpt-oss-20b", "H100", "0.28.0", "flashinfer"),
+    ],
+)
+def test_who_samples_depends_on_version_and_card(model: str, gpu: str, version: str, sampler: str) -> None:
+    assert engine(model, gpu=gpu, version=version).sampler_name == sampler
+
+
+def test_a_picture_that_is_read_both_ways_fits_into_one_batch() -> None:
+    before, after, text = (
+        engine("google/gemma-4-31B-it", gpu="L40S", version=version, text_only=only).batched_tokens
+        for version, only in (("0.21.0", False), ("0.22.0", False), ("0.22.0", True))
+    )
+    assert (before, after, text) == (2048, 2496, 2048)
+
+
+@pytest.mark.parametrize(
     ("model", "quantized", "first"),
     [
         ("Qwen/Qwen3-8B", False, 22),
