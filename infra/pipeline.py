@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from infra import targets
+from infra.catalogue.flags import findings_for
 from infra.config.load import Loaded, Written, load
 from infra.config.schema import StackConfig
 from infra.config.secrets import SECRETS, set_command
@@ -12,7 +13,7 @@ from infra.errors import Finding, Severity
 from infra.inventory import with_inventory
 from infra.plan import Plan, make_plan, read_previous
 from infra.services import Declaration, declare, settings_of
-from infra.services.base import Workload
+from infra.services.base import Settings, Workload
 from infra.targets.base import Target
 
 PROJECT = "hearth"
@@ -50,7 +51,7 @@ def build(written: Written, stack: str, found: list[Finding]) -> tuple[Built | N
     previous, kept = read_previous(written.root, stack)
     engine_args = getattr(settings["vllm"], "args", {})
     plan = make_plan(loaded.config, PROJECT, stack, shared_args=engine_args, root=written.root, previous=previous)
-    problems = [*problems, *kept]
+    problems = [*problems, *kept, *_flag_findings(loaded.config, settings["vllm"], plan.vllm_version)]
     findings += [*problems, *plan.findings]
     if target is None:
         return None, tuple(findings)
@@ -68,6 +69,15 @@ def needed_secrets(workloads: tuple[Workload, ...]) -> tuple[str, ...]:
 def missing_secret_finding(name: str, severity: Severity) -> Finding:
     """Return the finding for a secret that a workload needs and nobody has set."""
     return Finding(f"hearth:{name}", f"is not set ({SECRETS[name].description})", set_command(name), severity)
+
+
+def _flag_findings(config: StackConfig, engines: Settings, version: str) -> list[Finding]:
+    """Check the open maps that belong to vLLM against its catalogue."""
+    shared = getattr(engines, "args", {})
+    found = findings_for("hearth:engines", shared, engines.environment, version)
+    for name, model in sorted(config.models.items()):
+        found += findings_for(f"hearth:models.{name}", model.args, model.environment, version)
+    return found
 
 
 def _missing_secrets(workloads: tuple[Workload, ...], loaded: Loaded) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,11 @@ from typing import Any, Final, TypeVar, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from infra.config import strict_yaml
+from infra.config.across import findings_across
 from infra.config.schema import StackConfig
 from infra.config.secrets import SECRETS, check_secrets
+from infra.config.types import is_slug
 from infra.errors import Finding
 
 NAMESPACE: Final = "hearth"
@@ -22,6 +26,11 @@ NAMESPACE: Final = "hearth"
 UNSET: Final = ""
 M = TypeVar("M", bound=BaseModel)
 _MOST_EXTENDS: Final = 8
+# What Pulumi itself has at the top of a stack file.
+_TOP_LEVEL: Final = frozenset({"config", "encryptionsalt", "encryptedkey", "secretsprovider", "environment"})
+_ALIKE: Final = 0.7
+# Other programs have keys of these names too.
+_COMMON_WORDS: Final = frozenset({"target", "extends", "restart", "images"})
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,7 @@ def read_engine(root: Path, environment: Mapping[str, str]) -> tuple[Written, li
     secret_keys = set(json.loads(environment.get("PULUMI_CONFIG_SECRET_KEYS") or "[]"))
     values: dict[str, Any] = {}
     secrets: dict[str, str | None] = {}
+    findings = [finding for full_key in given for finding in _namespace_findings(full_key)]
     for full_key, text in given.items():
         namespace, _, key = full_key.partition(":")
         if namespace != NAMESPACE or (text == UNSET and full_key not in secret_keys):
@@ -68,7 +78,7 @@ def read_engine(root: Path, environment: Mapping[str, str]) -> tuple[Written, li
             secrets[key] = text
         else:
             values[key] = json.loads(text) if text[:1] in {"{", "["} else text
-    return _with_base(root, Written(values, secrets), [])
+    return _with_base(root, Written(values, secrets), findings)
 
 
 def load(written: Written) -> Loaded:
@@ -81,7 +91,7 @@ def load(written: Written) -> Loaded:
     config, model_findings = validated(StackConfig, own, f"{NAMESPACE}:")
     findings += model_findings
     if config is not None:
-        findings += config.findings()
+        findings += [*config.findings(), *findings_across(config)]
     return Loaded(config, services, frozenset(written.secrets), tuple(findings))
 
 
@@ -178,37 +188,77 @@ def _model_at(annotation: Any, location: list[str]) -> type[BaseModel] | None:
 
 def _read_one(root: Path, stack: str) -> tuple[Written, list[Finding]]:
     path = root / f"Pulumi.{stack}.yaml"
+    nothing = Written({}, {})
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        document = strict_yaml.parse(path.read_text(encoding="utf-8"))
     except OSError as error:
-        return Written({}, {}), [
-            Finding(path.name, f"can't be read: {error.strerror}", f"make it, or name one of: {_stacks(root)}")
-        ]
+        fix = f"make it, or name one of: {_stacks(root)}"
+        return nothing, [Finding(path.name, f"can't be read: {error.strerror}", fix)]
+    except UnicodeDecodeError as error:
+        problem = f"is no UTF-8 text: byte {error.object[error.start]:#04x} at position {error.start}"
+        return nothing, [Finding(path.name, problem, "save it as UTF-8")]
     except yaml.YAMLError as error:
-        return Written({}, {}), [
-            Finding(path.name, f"is no YAML: {' '.join(str(error).split())}", "mend the line it names")
-        ]
+        return nothing, [Finding(path.name, f"is no YAML: {' '.join(str(error).split())}", "mend the line it names")]
+    settings, findings = _settings(path.name, document)
     values: dict[str, Any] = {}
     secrets: dict[str, str | None] = {}
-    for full_key, value in (document.get("config") or {}).items():
-        namespace, _, key = str(full_key).partition(":")
-        if namespace != NAMESPACE:
-            continue
+    for key, value in settings.items():
         if isinstance(value, dict) and set(value) == {"secure"}:
             secrets[key] = None
         else:
             values[key] = value
-    return Written(values, secrets), []
+    return Written(values, secrets), findings
+
+
+def _settings(file: str, document: Any) -> tuple[dict[str, Any], list[Finding]]:
+    """Return what a stack file says in Hearth's namespace, by key."""
+    if not isinstance(document, dict) or not isinstance(document.get("config"), dict):
+        problem = "has no map config: at its top" if isinstance(document, dict) else "is no map"
+        return {}, [Finding(file, problem, f"write config: and below it keys as {NAMESPACE}:models: {{...}}")]
+    findings = [
+        Finding(f"{file} {key}", "is unknown to Pulumi", nearest(str(key), _TOP_LEVEL))
+        for key in document
+        if key not in _TOP_LEVEL
+    ]
+    settings: dict[str, Any] = {}
+    for full_key, value in document["config"].items():
+        # As the engine has it: a key without a namespace belongs to the project.
+        namespace, colon, key = str(full_key).rpartition(":")
+        findings += _namespace_findings(str(full_key))
+        if (namespace if colon else NAMESPACE) != NAMESPACE:
+            continue
+        if key in settings:
+            findings.append(Finding(f"{NAMESPACE}:{key}", f"is there as {full_key} once more", "remove one of them"))
+        settings[key] = value
+    return settings, findings
+
+
+def _namespace_findings(full_key: str) -> list[Finding]:
+    """Say so when a key of another namespace looks like one of Hearth's: nobody else would notice."""
+    namespace, colon, key = full_key.rpartition(":")
+    known = {field.alias or name for name, field in StackConfig.model_fields.items()}
+    if not colon:
+        # hearth.models, hearth-models: the engine takes it for a key of that whole name.
+        key = re.sub(rf"^{NAMESPACE}\W+", "", full_key, flags=re.IGNORECASE)
+        return [] if key == full_key else [Finding(full_key, "is unknown", f"write {NAMESPACE}:{key}")]
+    alike = difflib.SequenceMatcher(None, namespace.strip().lower(), NAMESPACE).ratio() >= _ALIKE
+    if namespace == NAMESPACE or not (alike or key in known - _COMMON_WORDS):
+        return []
+    return [Finding(full_key, f"is in the namespace {namespace!r}, which nobody reads", f"write {NAMESPACE}:{key}")]
 
 
 def _with_base(root: Path, written: Written, findings: list[Finding]) -> tuple[Written, list[Finding]]:
     values = dict(written.values)
     base = values.get("extends")
     for _ in range(_MOST_EXTENDS):
-        if not isinstance(base, str):
+        if not (isinstance(base, str) and is_slug(base)):
+            # Unset, for the engine too; what is no name of a stack is refused with the other mistakes.
+            values = {key: value for key, value in values.items() if value is not None and value != UNSET}
             return Written(values, written.secrets, root), findings
         lower, problems = _read_one(root, base)
-        findings = findings + problems
+        findings += [
+            Finding(f"{NAMESPACE}:extends", f"{problem.path} {problem.problem}", problem.fix) for problem in problems
+        ]
         values = _merged(lower.values, values)
         base = lower.values.get("extends")
     circle = Finding(f"{NAMESPACE}:extends", f"goes on for more than {_MOST_EXTENDS} files", "break the circle")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 
 class Model(BaseModel):
@@ -13,9 +14,36 @@ class Model(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, populate_by_name=True)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value_for_a_number(cls, value: object, field: ValidationInfo) -> object:
+        """Python counts true as 1: `replicas: true` would be one replica, and `kv_cache: true` one byte."""
+        wanted = cls.model_fields[field.field_name].annotation if field.field_name in cls.model_fields else None
+        if isinstance(value, bool) and not _takes_bool(wanted):
+            msg = f"is {str(value).lower()}, which says nothing here"
+            raise ValueError(msg)
+        return value
+
+
+def _takes_bool(annotation: object) -> bool:
+    return annotation in (bool, Any, object) or any(_takes_bool(part) for part in get_args(annotation))
+
 
 _SIZE_UNITS_BYTES: Final = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _DURATION_UNITS_S: Final = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
+_DURATION_PART: Final = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)\s*(ms|min|s|m|h)(?![a-z])")
+_LARGEST_BYTES: Final = 2**60
+# Some programs keep seconds in 32 bits, and 60 years is longer than anybody waits.
+_LONGEST_S: Final = 2e9
+# The kernel's own limit (NR_CPUS); a larger number is a slip of the pen.
+_MOST_CORES: Final = 8192
+# github.com/distribution/reference: a registry with a port, lower-case path components, a tag of 128 characters.
+_IMAGE: Final = re.compile(
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d+)?/)?"
+    r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*(?::\w[\w.-]{0,127})?",
+    re.ASCII,
+)
+_CORES: Final = re.compile(r"[0-9]{1,6}(-[0-9]{1,6})?(,[0-9]{1,6}(-[0-9]{1,6})?)*")
 _SLUG: Final = re.compile(r"[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _PLACE_NAME: Final = re.compile(r"[a-z](?:[a-z0-9_-]{0,38}[a-z0-9])?")
 _FLOATING_TAGS: Final = frozenset(
@@ -30,14 +58,18 @@ def _size_bytes(value: object) -> object:
     if not match:
         msg = f"{value!r} is no size; write a number and a unit of {', '.join(_SIZE_UNITS_BYTES)}, as in 4GiB"
         raise ValueError(msg)
-    return int(float(match[1]) * _SIZE_UNITS_BYTES[match[2]])
+    size_bytes = float(match[1]) * _SIZE_UNITS_BYTES[match[2]]
+    if size_bytes > _LARGEST_BYTES:
+        msg = f"{value!r} is more than a machine can have; write at most {size_text(_LARGEST_BYTES)}"
+        raise ValueError(msg)
+    return int(size_bytes)
 
 
 def _duration_s(value: object) -> object:
     if not isinstance(value, str):
         return value
-    parts = re.findall(r"(\d+(?:\.\d+)?)\s*(ms|min|s|m|h)", value)
-    if not parts or re.sub(r"[\d.\s]|ms|min|s|m|h", "", value):
+    parts = _DURATION_PART.findall(value)
+    if not parts or _DURATION_PART.sub("", value).strip():
         msg = f"{value!r} is no duration; write seconds, or a number and a unit as in 90s, 5min, 1h 30m"
         raise ValueError(msg)
     return sum(float(number) * _DURATION_UNITS_S[unit] for number, unit in parts)
@@ -57,10 +89,18 @@ def _place_name(value: str) -> str:
     return value
 
 
+def is_slug(text: str) -> bool:
+    """Whether the text can name a host, a model or a stack."""
+    return _SLUG.fullmatch(text) is not None
+
+
 def _image_ref(value: str) -> str:
-    name, _, digest = value.partition("@")
+    name, at, digest = value.partition("@")
+    if not _IMAGE.fullmatch(name):
+        msg = f"{value!r} is no image; write registry/name:tag, all but the tag in small letters"
+        raise ValueError(msg)
     tag = name.rpartition("/")[2].partition(":")[2]
-    if digest:
+    if at:
         if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
             msg = f"{digest!r} is no digest; write sha256: and 64 hexadecimal digits"
             raise ValueError(msg)
@@ -71,21 +111,38 @@ def _image_ref(value: str) -> str:
 
 
 def _cpu_set(value: object) -> object:
-    if not isinstance(value, str | int) or not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", str(value)):
+    if not isinstance(value, str | int) or not _CORES.fullmatch(str(value)):
         msg = f"{value!r} is no set of cores; write them as in 0-3 or 0,2,4-7"
         raise ValueError(msg)
+    for part in str(value).split(","):
+        first, _, last = part.partition("-")
+        if int(last or first) < int(first):
+            msg = f"{part!r} goes backwards; write {last}-{first}"
+            raise ValueError(msg)
+        if int(last or first) >= _MOST_CORES:
+            msg = f"{part!r} names a core above {_MOST_CORES - 1}, which no machine has; count them from 0"
+            raise ValueError(msg)
     return str(value)
+
+
+def _address(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        msg = f"{value!r} is no IP address; write one of the host's own, 127.0.0.1 or 0.0.0.0"
+        raise ValueError(msg) from None
 
 
 Slug = Annotated[str, AfterValidator(_slug)]
 # A group may have underscores, which Ansible's own groups have instead of dashes; hosts name resources, so they can't.
 PlaceName = Annotated[str, AfterValidator(_place_name)]
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
-SizeBytes = Annotated[int, BeforeValidator(_size_bytes), Field(gt=0)]
-DurationS = Annotated[float, BeforeValidator(_duration_s), Field(ge=0)]
-Fraction = Annotated[float, Field(gt=0, le=1)]
+SizeBytes = Annotated[int, BeforeValidator(_size_bytes), Field(gt=0, le=_LARGEST_BYTES)]
+DurationS = Annotated[float, BeforeValidator(_duration_s), Field(ge=0, le=_LONGEST_S, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 ImageRef = Annotated[str, AfterValidator(_image_ref)]
 CpuSet = Annotated[str, BeforeValidator(_cpu_set)]
+Address = Annotated[str, AfterValidator(_address)]
 
 
 def cores_of(cpu_set: str) -> frozenset[int]:

@@ -48,8 +48,11 @@ def settings_of(sections: Mapping[str, Any]) -> tuple[dict[str, Settings], list[
     findings: list[Finding] = []
     for name, service in registry().items():
         head, _, rest = service.section.partition(".")
-        section = sections.get(head) or {}
-        value = (section.get(rest) or {}) if rest and isinstance(section, Mapping) else section
+        value = sections.get(head)
+        if rest:
+            value = value.get(rest) if isinstance(value, Mapping) else None
+        # A section of which nothing is written (its lines are comments) is null.
+        value = {} if value is None else value
         checked, problems = validated(service.settings_type, value, f"hearth:{service.section}")
         findings += problems
         settings[name] = checked if checked is not None else service.settings_type()
@@ -74,7 +77,7 @@ def declare(config: StackConfig, plan: Plan, settings: Mapping[str, Settings], r
 
 def _unknown_sections(sections: Mapping[str, Any]) -> list[Finding]:
     found = []
-    own = set(StackConfig.model_json_schema(by_alias=True)["properties"])
+    own = {field.alias or name for name, field in StackConfig.model_fields.items()}
     paths = {service.section for service in registry().values()}
     heads = {path.partition(".")[0] for path in paths}
     for head, section in sections.items():
@@ -82,8 +85,14 @@ def _unknown_sections(sections: Mapping[str, Any]) -> list[Finding]:
             found.append(Finding(f"hearth:{head}", "is unknown", nearest(head, heads | own)))
         inner = {path.partition(".")[2] for path in paths if path.startswith(f"{head}.")}
         if inner and isinstance(section, Mapping):
-            unknown = sorted(set(section) - inner)
+            unknown = sorted(str(key) for key in section if key not in inner)
             found += [Finding(f"hearth:{head}.{key}", "is unknown", nearest(key, inner)) for key in unknown]
+        elif inner and section is not None:
+            found.append(
+                Finding(
+                    f"hearth:{head}", f"is no map (it is {section!r})", f"write below it: {', '.join(sorted(inner))}"
+                )
+            )
     return found
 
 
@@ -126,5 +135,7 @@ def _clashes(workloads: list[Workload]) -> list[Finding]:
             other = ports.setdefault((workload.host, port.host_port), workload.instance)
             if other != workload.instance:
                 problem = f"port {port.host_port} is wanted by {other} and by {workload.instance}"
-                findings.append(Finding(f"host {workload.host}", problem, "change expose of one of them"))
+                section = registry()[workload.service].section
+                fix = "change expose of one of them"
+                findings.append(Finding(f"hearth:{section}.expose", f"{problem} on {workload.host}", fix))
     return findings

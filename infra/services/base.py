@@ -14,7 +14,7 @@ from infra.config.models import ModelServer
 from infra.config.restart import Restart
 from infra.config.schema import StackConfig
 from infra.config.secrets import SecretRef
-from infra.config.types import Model, PlaceName, PortNumber, SizeBytes
+from infra.config.types import Address, Model, PlaceName, PortNumber, SizeBytes
 from infra.errors import Finding
 from infra.plan import Plan
 
@@ -29,7 +29,7 @@ class Settings(Model):
     expose: PortNumber | None = Field(
         default=None, description="port of the host it is published on; unpublished without"
     )
-    expose_address: str = Field(
+    expose_address: Address = Field(
         default="127.0.0.1",
         description="address of the host that the published port listens on (default loopback: nothing is open by itself)",
     )

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "infra.targets": {"infra.errors", "infra.config", "infra.plan", "infra.services.base", "infra.services.files"},
     "infra.pipeline": {
         "infra.errors",
+        "infra.catalogue",
         "infra.config",
         "infra.inventory",
         "infra.plan",

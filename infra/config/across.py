@@ -1,0 +1,106 @@
+"""Checks over several entries of a stack file at once: what each of them says is right, but not all together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from infra.config.inventory import Host, Inventory
+from infra.config.models import ModelServer
+from infra.config.schema import StackConfig
+from infra.config.types import cores_of
+from infra.errors import Finding
+
+
+def findings_across(config: StackConfig) -> list[Finding]:
+    """Return what contradicts itself between hosts, groups, cards, cores and the models that name them."""
+    found = []
+    for name, host in config.inventory.hosts.items():
+        found += _host_findings(f"hearth:inventory.hosts.{name}", host)
+    for name in config.inventory.groups:
+        if name in _groups_below(config.inventory, name):
+            problem = "contains itself in a circle"
+            found.append(Finding(f"hearth:inventory.groups.{name}.children", problem, "remove one of the children"))
+        if name in config.inventory.hosts:
+            problem = "is the name of a host and of a group"
+            found.append(Finding(f"hearth:inventory.groups.{name}", problem, "rename one of them"))
+    for name, model in config.models.items():
+        found += _card_findings(f"hearth:models.{name}.gpus", model, config.inventory)
+        found += _core_findings(f"hearth:models.{name}.cores", model, config.inventory)
+    return found
+
+
+def _host_findings(path: str, host: Host) -> list[Finding]:
+    found = [
+        Finding(f"{path}.gpus", f"has the card {card} twice", "give every card its own id")
+        for card in _twice(gpu.id for gpu in host.gpus)
+    ]
+    problem = _connection_problem(host.connection)
+    if problem:
+        fix = "write local, unix:///path/of/docker.sock or ssh://user@host:port"
+        found.append(Finding(f"{path}.connection", problem, fix))
+    return found
+
+
+def _connection_problem(connection: str) -> str | None:
+    try:
+        parts = urlsplit(connection)
+        port = parts.port
+    except ValueError as error:
+        return f"{connection!r} can't be read: {error}"
+    if parts.scheme == "ssh" and (not parts.hostname or any(letter.isspace() for letter in connection)):
+        return f"{connection!r} names no host"
+    if parts.scheme == "ssh" and port == 0:
+        return f"{connection!r} has the port 0"
+    if parts.scheme == "unix" and not parts.path.strip("/"):
+        return f"{connection!r} names no socket"
+    return None
+
+
+def _groups_below(inventory: Inventory, name: str) -> set[str]:
+    below: set[str] = set()
+    queue = list(inventory.groups[name].children)
+    while queue:
+        child = queue.pop()
+        if child in inventory.groups and child not in below:
+            below.add(child)
+            queue.extend(inventory.groups[child].children)
+    return below
+
+
+def _card_findings(path: str, model: ModelServer, inventory: Inventory) -> list[Finding]:
+    found = [
+        Finding(path, f"names the card {card} twice", "name as many different cards as engines need")
+        for card in _twice(model.gpus)
+    ]
+    hosts = _candidates(model, inventory)
+    cards = [gpu for host in hosts for gpu in inventory.hosts[host].gpus]
+    known = sorted({part.id for gpu in cards for part in (gpu, *gpu.mig)})
+    if hosts:
+        where = " or ".join(hosts)
+        fix = f"name one of: {', '.join(known) or 'none; add gpus to the host first'}"
+        found += [
+            Finding(path, f"no card of {where} has the id {card!r}", fix)
+            for card in sorted(set(model.gpus) - set(known))
+        ]
+    return found
+
+
+def _core_findings(path: str, model: ModelServer, inventory: Inventory) -> list[Finding]:
+    if model.cores is None:
+        return []
+    counts = {host: inventory.hosts[host].cores for host in _candidates(model, inventory)}
+    highest = max(cores_of(model.cores))
+    if not counts or any(count is None or highest < count for count in counts.values()):
+        return []
+    have = ", ".join(f"{host} has {count}" for host, count in counts.items())
+    return [Finding(path, f"names core {highest}, {have}", "count the cores from 0, or name another host with place")]
+
+
+def _candidates(model: ModelServer, inventory: Inventory) -> tuple[str, ...]:
+    return inventory.members(model.place) if model.place else tuple(inventory.hosts)
+
+
+def _twice(names: Iterable[str]) -> list[str]:
+    return sorted(name for name, count in Counter(names).items() if count > 1)
