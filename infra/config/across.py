@@ -70,13 +70,16 @@ def _groups_below(inventory: Inventory, name: str) -> set[str]:
 
 
 def _card_findings(path: str, model: ModelServer, inventory: Inventory) -> list[Finding]:
+    # Two replicas may share a card; one engine can't use a card twice.
+    engines = [model.gpus[first : first + model.cards] for first in range(0, len(model.gpus), max(1, model.cards))]
     found = [
-        Finding(path, f"names the card {card} twice", "name as many different cards as engines need")
-        for card in _twice(model.gpus)
+        Finding(path, f"names the card {card} twice for one engine", "name as many different cards as an engine takes")
+        for engine in engines
+        for card in _twice(engine)
     ]
     hosts = _candidates(model, inventory)
     cards = [gpu for host in hosts for gpu in inventory.hosts[host].gpus]
-    known = sorted({part.id for gpu in cards for part in (gpu, *gpu.mig)})
+    known = sorted({gpu.id for gpu in cards} | {part.id for gpu in cards for part in gpu.mig})
     if hosts:
         where = " or ".join(hosts)
         fix = f"name one of: {', '.join(known) or 'none; add gpus to the host first'}"
