@@ -4,7 +4,7 @@ BOOT := python3 -m bootstrap
 RUN := . .hearth/env.sh &&
 
 .DEFAULT_GOAL := help
-.PHONY: help up down purge preview drift doctor env images check test golden bench accuracy clean dev-tools
+.PHONY: help up down purge preview drift doctor env images check test golden bench bench-plan accuracy clean dev-tools
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,9 @@ golden: dev-tools ## write the golden files anew; review the difference
 
 bench: dev-tools ## measure, and write docs/benchmarks.md
 	$(RUN) python -m bench
+
+bench-plan: dev-tools ## measure the planner alone, and write docs/benchmarks-plan.md
+	$(RUN) python -m bench.planner
 
 accuracy: dev-tools ## predict every logged start of vLLM, and write docs/accuracy.md
 	$(RUN) python -m bench.accuracy

@@ -12,17 +12,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from images import recipes
 from infra.config.load import read_stack_file
 from infra.config.secrets import SECRETS
 from infra.errors import Finding, Severity
-from infra.facts import main_facts
-from infra.fit import main_fit
-from infra.page import page
-from infra.pipeline import Built, build, missing_secret_finding, needed_secrets
-from infra.plan import file_of, plan_data, plan_text, previous_text
-from infra.preflight import local_findings
-from infra.schema import json_schema
+from infra.pipeline import Built, build, decide, missing_secret_finding, needed_secrets
+from infra.plan import Plan, file_of, plan_data, plan_text, previous_text
+
+# What only one command needs is imported by that command: `plan` runs in every editor's save and every pull request.
 
 
 class Command(Protocol):
@@ -39,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; findings go to standard error, answers to standard output."""
     parser = argparse.ArgumentParser(prog="python -m infra", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (_, description) in _COMMANDS.items():
+    for name, description in {"plan": _PLAN, **{name: text for name, (_, text) in _COMMANDS.items()}}.items():
         command = commands.add_parser(name, help=description, description=description)
         command.add_argument("--stack", default="local", help="name of the stack (default: local)")
         command.add_argument("--json", action="store_true", help="machine-readable output")
@@ -53,31 +49,69 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _ALONE[given[0]][0](given[1:])
     options = parser.parse_args(given)
     root = Path.cwd()
+    if options.command == "plan":
+        return _plan(root, options)
     written, found = read_stack_file(root, options.stack)
     built, findings = build(written, options.stack, found)
-    findings = tuple(findings)
     if built is not None and options.command == "check":
-        findings += tuple(local_findings(built, options.stack, root, Severity.ERROR))
+        findings += _local_findings(built, options.stack, root)
         findings += tuple(missing_secret_finding(name, Severity.WARNING) for name in built.missing_secrets)
     _tell(findings)
     if built is None:
         return 1
-    wrong = any(finding.severity is Severity.ERROR for finding in findings)
+    wrong = _has_errors(findings)
     if not (wrong and options.command == "check"):
         _COMMANDS[options.command][0](built, as_json=options.json)
-    if options.command == "plan":
-        _keep(built, root, options)
     return int(wrong)
 
 
-def _keep(built: Built, root: Path, options: argparse.Namespace) -> None:
+def _plan(root: Path, options: argparse.Namespace) -> int:
+    """Print the ledger: what the services would run isn't declared for it."""
+    written, found = read_stack_file(root, options.stack)
+    decided, findings = decide(written, options.stack, found)
+    _tell(findings)
+    if decided is None:
+        return 1
+    _, plan = decided
+    print(json.dumps(plan_data(plan), indent=2) if options.json else plan_text(plan))
+    _keep(plan, root, options)
+    return int(_has_errors(findings))
+
+
+def _keep(plan: Plan, root: Path, options: argparse.Namespace) -> None:
     if options.html is not None:
-        options.html.write_text(page(built.plan), encoding="utf-8")
+        from infra.page import page  # noqa: PLC0415
+
+        options.html.write_text(page(plan), encoding="utf-8")
     if options.save:
-        file_of(root, options.stack).write_text(previous_text(built.plan), encoding="utf-8")
+        file_of(root, options.stack).write_text(previous_text(plan), encoding="utf-8")
+
+
+def _has_errors(findings: tuple[Finding, ...]) -> bool:
+    return any(finding.severity is Severity.ERROR for finding in findings)
+
+
+def _local_findings(built: Built, stack: str, root: Path) -> tuple[Finding, ...]:
+    from infra.preflight import local_findings  # noqa: PLC0415
+
+    return tuple(local_findings(built, stack, root, Severity.ERROR))
+
+
+def _fit(arguments: Sequence[str]) -> int:
+    from infra.fit import main_fit  # noqa: PLC0415
+
+    return main_fit(arguments)
+
+
+def _facts(arguments: Sequence[str]) -> int:
+    from infra.facts import main_facts  # noqa: PLC0415
+
+    return main_facts(arguments)
 
 
 def _schema(arguments: Sequence[str]) -> int:
+    from infra.schema import json_schema  # noqa: PLC0415
+
     argparse.ArgumentParser(prog="python -m infra schema", description=_ALONE["schema"][1]).parse_args(arguments)
     print(json.dumps(json_schema(), indent=2))
     return 0
@@ -92,10 +126,6 @@ def _check(built: Built, *, as_json: bool) -> None:
     answer = {"stack": built.plan.stack, "workloads": [workload.instance for workload in built.workloads]}
     text = f"{built.plan.stack}: {len(built.workloads)} workloads, nothing stands in their way"
     print(json.dumps(answer) if as_json else text)
-
-
-def _plan(built: Built, *, as_json: bool) -> None:
-    print(json.dumps(plan_data(built.plan), indent=2) if as_json else plan_text(built.plan))
 
 
 def _secrets(built: Built, *, as_json: bool) -> None:
@@ -114,6 +144,8 @@ def _secrets(built: Built, *, as_json: bool) -> None:
 
 
 def _images(built: Built, *, as_json: bool) -> None:
+    from images import recipes  # noqa: PLC0415
+
     known = {recipes.reference(name): name for name in recipes.RECIPES}
     rows = [
         {
@@ -133,16 +165,16 @@ def _render(built: Built, *, as_json: bool) -> None:
     print(json.dumps(files, indent=2) if as_json else text)
 
 
+_PLAN: Final = "print the ledger: what every engine asks of every card, needs and gets, and why"
 _COMMANDS: Final[dict[str, tuple[Command, str]]] = {
     "check": (_check, "check the declaration and this machine; nothing is created"),
-    "plan": (_plan, "print the ledger: what every engine asks of every card, needs and gets, and why"),
     "secrets": (_secrets, "list the secrets that the stack needs"),
     "images": (_images, "list the images that the stack runs"),
     "render": (_render, "print every rendered file"),
 }
 # Commands that ask nothing about a stack; each reads its own command line.
 _ALONE: Final[dict[str, tuple[Callable[[Sequence[str]], int], str]]] = {
-    "fit": (main_fit, "say whether one model starts on one kind of card, and what to change"),
-    "facts": (main_facts, "read cards, cores, memory and disks of live hosts as inventory"),
+    "fit": (_fit, "say whether one model starts on one kind of card, and what to change"),
+    "facts": (_facts, "read cards, cores, memory and disks of live hosts as inventory"),
     "schema": (_schema, "print the JSON schema of a stack file's configuration, for editors"),
 }

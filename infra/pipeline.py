@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
-from infra import targets
 from infra.catalogue.flags import findings_for
 from infra.config.load import Loaded, Written, load
 from infra.config.schema import StackConfig
@@ -12,11 +14,15 @@ from infra.config.secrets import SECRETS, set_command
 from infra.errors import Finding, Severity
 from infra.inventory import with_inventory
 from infra.plan import Plan, make_plan, read_previous
-from infra.services import Declaration, declare, settings_of
-from infra.services.base import Settings, Workload
-from infra.targets.base import Target
+
+if TYPE_CHECKING:
+    from infra.services import Declaration
+    from infra.services.base import Workload
+    from infra.targets.base import Target
 
 PROJECT = "hearth"
+_ENGINES: Final = "engines"
+_FLAGS: Final = (str, int, float, bool)
 
 
 @dataclass(frozen=True)
@@ -35,30 +41,61 @@ class Built:
         return self.declaration.workloads
 
 
+def decide(
+    written: Written, stack: str, found: list[Finding]
+) -> tuple[tuple[StackConfig, Plan] | None, tuple[Finding, ...]]:
+    """Load and plan a stack; `found` are findings of reading the file. None when nothing can be decided.
+
+    Of the services' sections only what all engines share is looked at: what else is wrong with them, `build` says.
+    """
+    written, problems = with_inventory(written)
+    loaded = load(written)
+    planned, more = _planned(loaded, stack, written.root)
+    return planned, (*found, *problems, *loaded.findings, *more)
+
+
 def build(written: Written, stack: str, found: list[Finding]) -> tuple[Built | None, tuple[Finding, ...]]:
     """Decide a stack; `found` are findings of reading the file.
 
     Built is None when nothing can be decided; with errors among the findings it serves to find more, not to deploy.
     """
+    # A plan alone needs neither: every service and every target is a module to import.
+    from infra import targets  # noqa: PLC0415
+    from infra.services import declare, settings_of  # noqa: PLC0415
+
     written, problems = with_inventory(written)
-    found = [*found, *problems]
     loaded = load(written)
-    settings, problems = settings_of(loaded.services)
-    findings = [*found, *loaded.findings, *problems]
-    if loaded.config is None:
+    settings, wrong = settings_of(loaded.services)
+    planned, more = _planned(loaded, stack, written.root)
+    findings = [*found, *problems, *loaded.findings, *wrong, *more]
+    if planned is None:
         return None, tuple(findings)
-    target, problems = targets.find(loaded.config.target)
-    previous, kept = read_previous(written.root, stack)
-    engine_args = getattr(settings["vllm"], "args", {})
-    plan = make_plan(loaded.config, PROJECT, stack, shared_args=engine_args, root=written.root, previous=previous)
-    problems = [*problems, *kept, *_flag_findings(loaded.config, settings["vllm"], plan.vllm_version)]
-    findings += [*problems, *plan.findings]
+    config, plan = planned
+    target, problems = targets.find(config.target)
+    findings += problems
     if target is None:
         return None, tuple(findings)
-    declaration = declare(loaded.config, plan, settings, target.resolver)
-    findings += [*declaration.findings, *target.findings(loaded.config, declaration.workloads)]
+    declaration = declare(config, plan, settings, target.resolver)
+    findings += [*declaration.findings, *target.findings(config, declaration.workloads)]
     missing = _missing_secrets(declaration.workloads, loaded)
-    return Built(loaded.config, plan, declaration, target, missing), tuple(findings)
+    return Built(config, plan, declaration, target, missing), tuple(findings)
+
+
+def _planned(loaded: Loaded, stack: str, root: Path) -> tuple[tuple[StackConfig, Plan] | None, tuple[Finding, ...]]:
+    if loaded.config is None:
+        return None, ()
+    previous, kept = read_previous(root, stack)
+    shared = _shared_args(loaded.services)
+    plan = make_plan(loaded.config, PROJECT, stack, shared_args=shared, root=root, previous=previous)
+    flags = _flag_findings(loaded.config, loaded.services.get(_ENGINES), shared, plan.vllm_version)
+    return (loaded.config, plan), (*kept, *plan.findings, *flags)
+
+
+def _shared_args(services: Mapping[str, Any]) -> Mapping[str, str | int | float | bool]:
+    """Return the flags of all engines, as far as they are flags: what is wrong with them, the service says."""
+    section = services.get(_ENGINES)
+    args = section.get("args") if isinstance(section, Mapping) else None
+    return {key: value for key, value in args.items() if isinstance(value, _FLAGS)} if isinstance(args, Mapping) else {}
 
 
 def needed_secrets(workloads: tuple[Workload, ...]) -> tuple[str, ...]:
@@ -71,10 +108,13 @@ def missing_secret_finding(name: str, severity: Severity) -> Finding:
     return Finding(f"hearth:{name}", f"is not set ({SECRETS[name].description})", set_command(name), severity)
 
 
-def _flag_findings(config: StackConfig, engines: Settings, version: str) -> list[Finding]:
+def _flag_findings(
+    config: StackConfig, engines: Any, shared: Mapping[str, str | int | float | bool], version: str
+) -> list[Finding]:
     """Check the open maps that belong to vLLM against its catalogue."""
-    shared = getattr(engines, "args", {})
-    found = findings_for("hearth:engines", shared, engines.environment, version)
+    written = engines.get("environment") if isinstance(engines, Mapping) else None
+    environment = {str(key): str(value) for key, value in written.items()} if isinstance(written, Mapping) else {}
+    found = findings_for(f"hearth:{_ENGINES}", shared, environment, version)
     for name, model in sorted(config.models.items()):
         found += findings_for(f"hearth:models.{name}", model.args, model.environment, version)
     return found

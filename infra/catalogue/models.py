@@ -34,6 +34,8 @@ class ModelFacts:
 @cache
 def find_model(name: str) -> ModelFacts | None:
     """Return the facts of a hub id; also of a derived checkpoint whose name says which model it comes from."""
+    if name in _content()["models"]:
+        return _facts(name, derived=False)
     exact, plain = _index()
     if name in exact:
         return _facts(exact[name], derived=False)

@@ -27,9 +27,12 @@ class BatchDefaults:
     sequences: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Behaviour:
-    """One version's rules. Shares are of the card's total memory, figures per row and vocabulary entry in bytes."""
+    """One version's rules. Shares are of the card's total memory, figures per row and vocabulary entry in bytes.
+
+    Compared by identity: there is one object per version, and estimates are looked up by it thousands of times.
+    """
 
     version: tuple[int, ...]
     engine: str

@@ -12,7 +12,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 class Model(BaseModel):
     """A section of a stack file: closed (a typo is an error), frozen, its defaults checked like input."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        populate_by_name=True,
+        # Most sections are only checked as part of a larger one: a validator of their own would be built in vain.
+        defer_build=True,
+    )
 
     @field_validator("*", mode="before")
     @classmethod

@@ -6,7 +6,6 @@ import datetime
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +15,7 @@ import yaml
 from infra.errors import Finding, Severity
 from infra.inventory.ini import IniReader
 from infra.inventory.shape import Reader
-from infra.inventory.tree import Tree, Variable
+from infra.inventory.tree import Tree, Variable, Vault
 
 _YAML_ENDINGS: Final = (".yaml", ".yml", ".json")
 # What ansible-core 2.19 passes over in a folder.
@@ -26,11 +25,6 @@ _PASSED_OVER: Final = re.compile(
 _VAULT_HEADER: Final = "$ANSIBLE_VAULT"
 # PyYAML lets these out for some texts (`2024-13-45`, `!!int x`, very long numbers, very deep nesting).
 _BAD_TEXT: Final = (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError)
-
-
-@dataclass(frozen=True)
-class Vault:
-    """A value that only ansible-vault can read."""
 
 
 class _Loader(yaml.SafeLoader):

@@ -11,8 +11,7 @@ from typing import Any, Final
 from infra.config.inventory import Host
 from infra.config.load import nearest
 from infra.errors import Finding, Severity
-from infra.inventory.files import Vault
-from infra.inventory.tree import Variable
+from infra.inventory.tree import Variable, Vault
 
 FIELDS: Final = tuple(Host.model_fields)
 # The older name wins where both are set, as in Ansible's ssh connection.

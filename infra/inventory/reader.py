@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,15 +12,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from infra.config.types import PlaceName, Slug
 from infra.errors import Finding, Severity
-from infra.inventory.files import read_tree
 from infra.inventory.hosts import foreign, host_section
 from infra.inventory.shape import Reader, is_own
 from infra.inventory.tree import ALL, UNGROUPED, Group, Member, Tree
 
 __all__ = ["flatten", "read_inventory"]
 
-_HOST_NAME: Final[TypeAdapter[str]] = TypeAdapter(Slug)
-_GROUP_NAME: Final[TypeAdapter[str]] = TypeAdapter(PlaceName)
 _LONGEST: Final = 40
 
 
@@ -29,6 +27,9 @@ def read_inventory(path: Path) -> tuple[Mapping[str, Any], list[Finding]]:
     Returns what could stand below `hearth:inventory`: hosts with their variables already inherited, and groups.
     Never raises for what a file holds; all mistakes come back together.
     """
+    # Most inventories stand in the stack file and need no reader of files.
+    from infra.inventory.files import read_tree  # noqa: PLC0415
+
     tree = read_tree(path)
     found = [*tree.findings, *foreign(tree.written_variables(), inline=False)]
     if not tree.hosts and not any(finding.severity is Severity.ERROR for finding in found):
@@ -77,7 +78,7 @@ def _inventory(tree: Tree, *, own: bool) -> tuple[dict[str, Any], list[Finding]]
             continue
         if name == UNGROUPED and not group.hosts and not group.children:
             continue
-        if not _fits(_GROUP_NAME, name):
+        if not _fits(_group_name(), name):
             fix = "use a-z, 0-9, - and _, and start with a letter"
             found.append(Finding(group.path, f"{name!r} can't be the name of a group in place:", fix, Severity.WARNING))
             continue
@@ -90,15 +91,15 @@ def _inventory(tree: Tree, *, own: bool) -> tuple[dict[str, Any], list[Finding]]
 
 def _group_section(tree: Tree, group: Group, *, own: bool) -> dict[str, Any]:
     hosts = list(tree.hosts) if group.name == ALL and not own else list(group.hosts)
-    hosts = sorted(name for name in hosts if name not in tree.hosts or _fits(_HOST_NAME, name))
-    children = sorted(name for name in group.children if own or _fits(_GROUP_NAME, name))
+    hosts = sorted(name for name in hosts if name not in tree.hosts or _fits(_host_name(), name))
+    children = sorted(name for name in group.children if own or _fits(_group_name(), name))
     if group.name == ALL and not own:
         children = []
     return {key: names for key, names in (("hosts", hosts), ("children", children)) if names}
 
 
 def _wrong_name(host: Member) -> Finding | None:
-    if _fits(_HOST_NAME, host.name):
+    if _fits(_host_name(), host.name):
         return None
     first = host.written.partition("[")[0] or host.name
     alias = re.sub(r"[^a-z0-9]+", "-", first.partition(".")[0].lower()).strip("-")
@@ -108,6 +109,16 @@ def _wrong_name(host: Member) -> Finding | None:
     else:
         fix = f"name it {alias} and add ansible_host: {host.name}"
     return Finding(host.path, f"{host.written!r} can't name a host in Hearth (a-z, 0-9 and -, at most {_LONGEST})", fix)
+
+
+@cache
+def _host_name() -> TypeAdapter[str]:
+    return TypeAdapter(Slug)
+
+
+@cache
+def _group_name() -> TypeAdapter[str]:
+    return TypeAdapter(PlaceName)
 
 
 def _fits(name_type: TypeAdapter[str], name: str) -> bool:

@@ -22,6 +22,11 @@ class Variable:
     path: str
 
 
+@dataclass(frozen=True)
+class Vault:
+    """A value that only ansible-vault can read."""
+
+
 @dataclass
 class Group:
     """A group while files are read; without a path, one that nobody wrote (`all`, `ungrouped`).

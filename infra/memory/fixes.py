@@ -19,6 +19,8 @@ _FEW_SEQUENCES: Final = (256, 128, 64, 32, 16, 8)
 _ROUND_CONTEXT: Final = 256
 _SHORTEST_WORTH_OFFERING: Final = 1024
 _MOST_FIXES: Final = 5
+# Two hosts of eight.
+_MOST_CARDS: Final = 16
 
 
 @dataclass(frozen=True)
@@ -42,17 +44,22 @@ class Fix:
 
 @lru_cache(maxsize=2048)
 def fixes_of(
-    spec: EngineSpec, cards: tuple[Card, ...] = (), *, most_fraction: float = _MOST_FRACTION
+    spec: EngineSpec,
+    cards: tuple[Card, ...] = (),
+    *,
+    most_fraction: float = _MOST_FRACTION,
+    most_cards: int = _MOST_CARDS,
 ) -> tuple[Fix, ...]:
     """Return single changes that make the engine start, the least costly first.
 
-    `cards` are other kinds that the inventory has; `most_fraction` is what neighbours leave of the card.
+    `cards` are other kinds that the inventory has; `most_fraction` is what neighbours leave of the card, `most_cards`
+    how many like it the engine could be split over.
     """
     before = judge(spec)
     if before.verdict not in {Verdict.NO, Verdict.TIGHT}:
         return ()
     found: list[Fix] = []
-    for change, setting, value, changed in _candidates(spec, before, cards, most_fraction):
+    for change, setting, value, changed in _candidates(spec, before, cards, most_fraction, most_cards):
         after = judge(changed)
         if after.verdict is Verdict.FITS and after.estimate is not None:
             figures = after.estimate
@@ -74,7 +81,7 @@ Candidate = tuple[str, str, str, EngineSpec]
 
 
 def _candidates(
-    spec: EngineSpec, before: Judgement, cards: Sequence[Card], most_fraction: float
+    spec: EngineSpec, before: Judgement, cards: Sequence[Card], most_fraction: float, most_cards: int
 ) -> Iterable[Candidate]:
     """Yield changes in the order of what they cost: nothing, some users, some context, speed, cards."""
     yield from _higher_fraction(spec, most_fraction)
@@ -87,7 +94,7 @@ def _candidates(
     if not spec.enforce_eager:
         yield "args.enforce-eager: true", "enforce_eager", "true", replace(spec, enforce_eager=True)
     yield from _combined(spec)
-    yield from _more_cards(spec)
+    yield from _more_cards(spec, most_cards // spec.parallel.pipeline)
     for card in cards:
         if card.memory.value > spec.card.memory.value and card.kind is not spec.card.kind:
             yield f"a card of {card.name}", "gpu", card.name, replace(spec, card=card)
@@ -155,9 +162,9 @@ def _combined(spec: EngineSpec) -> Iterable[Candidate]:
         yield change, "context,max_sequences", f"{length},{few}", replace(changed, context=length)
 
 
-def _more_cards(spec: EngineSpec) -> Iterable[Candidate]:
+def _more_cards(spec: EngineSpec, most: int) -> Iterable[Candidate]:
     for size in legal_sizes(spec):
-        if size <= spec.parallel.tensor or size > 16:  # noqa: PLR2004 - two hosts of eight cards
+        if not spec.parallel.tensor < size <= most:
             continue
         changed = replace(spec, parallel=replace(spec.parallel, tensor=size))
         if judge(changed).verdict is Verdict.FITS:

@@ -24,6 +24,8 @@ _ASKS_AGAIN_BYTES: Final = 2.3 * GIB
 # CUDA context of the process and what a desktop holds, before vLLM looks at the card (facts: 0.5 to 1.3 GiB).
 CONTEXT_BYTES: Final = Interval(0.3 * GIB, 0.5 * GIB, 0.6 * GIB)
 _DESKTOP_BYTES: Final = Interval(0.0, 0.0, 0.9 * GIB)
+# From 0.11 on it looks behind NCCL's start.
+_LOOKS_BEHIND_LINKS_SINCE: Final = (0, 11)
 _LINKED_CONTEXT_BYTES: Final = Interval(0.0, 1.0 * GIB, 1.6 * GIB)
 
 
@@ -134,16 +136,20 @@ def free_at_start(spec: EngineSpec) -> Interval:
     """Return the card's free bytes when vLLM looks, with nothing else on it but a desktop where it may have one."""
     if spec.card.free is not None:
         return spec.card.free
-    taken = CONTEXT_BYTES
+    taken = context_bytes(spec)
     kind = spec.card.kind
     if kind is not None and kind.display:
         taken += _DESKTOP_BYTES
     if kind is not None and kind.unified_memory:
         taken += Interval(0.0, 2.0 * GIB, 8.0 * GIB)
-    if spec.parallel.tensor > 1 and spec.behaviour.version >= (0, 11):
-        # From 0.11 on it looks behind NCCL's start.
-        taken += _LINKED_CONTEXT_BYTES
     return (spec.card.memory - taken).at_least(0.0)
+
+
+def context_bytes(spec: EngineSpec) -> Interval:
+    """Return what an engine's process holds of its card before vLLM looks at it, which no share counts."""
+    if spec.parallel.tensor > 1 and spec.behaviour.version >= _LOOKS_BEHIND_LINKS_SINCE:
+        return CONTEXT_BYTES + _LINKED_CONTEXT_BYTES
+    return CONTEXT_BYTES
 
 
 def _capture(spec: EngineSpec, figures: Estimate) -> tuple[Verdict, tuple[str, ...]]:

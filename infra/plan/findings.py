@@ -10,12 +10,14 @@ from infra.catalogue.versions import NEWEST, is_newer_than_known
 from infra.config.schema import StackConfig
 from infra.config.types import cores_of
 from infra.errors import Finding, Severity
-from infra.interval import GIB
+from infra.interval import GIB, Interval
+from infra.memory.engine import EngineSpec
 from infra.memory.fixes import fixes_of
 from infra.memory.verdict import Verdict, judge
 from infra.plan.cards import Slot
 from infra.plan.ledger import CardRow, Entry
 from infra.plan.machine import CpuEntry, HostRow
+from infra.plan.needs import runs_on
 from infra.plan.plan import Placement
 from infra.plan.search import Item, Solution
 from infra.plan.specs import Engines
@@ -44,15 +46,50 @@ def engine_findings(cards: Sequence[CardRow], hosts: Sequence[HostRow]) -> list[
     return found
 
 
+def users_findings(config: StackConfig, cards: Sequence[CardRow], hosts: Sequence[HostRow]) -> list[Finding]:
+    """Return engines that can't hold as many requests at once as `users` wants, which vLLM doesn't check."""
+    entries: dict[str, Entry | CpuEntry] = {entry.instance: entry for row in cards for entry in row.entries}
+    entries |= {entry.instance: entry for row in hosts for entry in row.entries}
+    found = []
+    for entry in entries.values():
+        users, most = config.models[entry.model].users, _most_users(entry)
+        if users == 1 or most is None or most.value >= users:
+            continue
+        path = f"hearth:models.{entry.model}.users"
+        text = f"{entry.instance} holds {most.value:.1f} requests of {entry.spec.tokens:,} tokens at once, not {users}"
+        severity = Severity.ERROR if most.high < users else Severity.WARNING
+        if entry.override is not None:
+            text, severity = f"{text}; overruled: {entry.override}", Severity.NOTICE
+        found.append(Finding(path, text, "lower users or context, or give it a larger share", severity))
+    return found
+
+
+def _most_users(entry: Entry | CpuEntry) -> Interval | None:
+    if isinstance(entry, CpuEntry):
+        return Interval.exact(entry.judgement.concurrency) if entry.judgement.tokens else None
+    figures = entry.judgement.estimate
+    return figures.concurrency if figures is not None and figures.layout is not None else None
+
+
 def placement_findings(
     config: StackConfig, engines: Engines, slots: Mapping[str, Sequence[Slot]], solution: Solution
 ) -> list[Finding]:
     """Return findings of engines without a place, of cards that aren't there, and of engines that had to move."""
     found = [_unplaced(config, engines, slots, item, cut=solution.exhausted) for item in solution.unplaced]
+    for name, place in solution.places.items():
+        model = _model_of(config, name)
+        wrong = [slot for slot in place if not runs_on(config.models[model], slot.card)]
+        if wrong:
+            device = config.models[model].device
+            problem = f"{name} is a {device} engine on {wrong[0].id} ({wrong[0].card.name})"
+            found.append(Finding(f"hearth:models.{model}.gpus", problem, "set device: rocm or cuda, as the card is"))
+        if len(place) > 1 and any(slot.is_slice for slot in place):
+            problem = f"{name} is split over MIG devices, which can't exchange data"
+            found.append(Finding(f"hearth:models.{model}.gpus", problem, "take whole cards, or tensor_parallel: 1"))
     for name in solution.moved:
         place = solution.places[name]
         cards = ", ".join(slot.id for slot in place)
-        model = name if name in config.models else name.rpartition("-")[0]
+        model = _model_of(config, name)
         text = f"{name} moves to {place[0].host} [{cards}]: without it there is no room for all engines"
         fix = "pin it with place: and gpus: to keep it where it was, or let it move"
         found.append(Finding(f"hearth:models.{model}", text, fix, Severity.WARNING))
@@ -118,20 +155,30 @@ def _unplaced(
     seen = "; ".join(f"{slot.host} {slot.id} {slot.card.name}" for slot in cards[:_SHOWN])
     more = f" and {len(cards) - _SHOWN} more" if len(cards) > _SHOWN else ""
     largest = max(cards, key=lambda slot: slot.card.memory.value)
-    judged = judge(engines.spec(model, largest.card))
-    fixes = fixes_of(engines.spec(model, largest.card))
-    if not item.needs and judged.verdict is not Verdict.FITS:
-        text = f"{item.instance} fits no card ({seen}{more}): {judged.reasons[0]}"
-        fix = (
-            "set " + " · ".join(fix.text for fix in fixes)
-            if fixes
-            else "a smaller model, or more cards with tensor_parallel"
-        )
-        return Finding(path, text, fix)
+    if not item.needs:
+        return _too_large(item, engines.spec(model, largest.card), model.users, slots, seen=f"{seen}{more}")
     least = min((need.share_bytes for need in item.needs.values()), default=0.0)
     searched = "the search was cut short" if cut else "no arrangement of all engines leaves it"
     text = f"{item.instance} finds no place: {searched} {least / GIB:.1f} GiB on {item.cards} card(s) of {seen}{more}"
     return Finding(path, text, "lower memory_fraction or context of a neighbour, spread: none, or add cards")
+
+
+def _too_large(item: Item, spec: EngineSpec, users: int, slots: Mapping[str, Sequence[Slot]], *, seen: str) -> Finding:
+    """Return the finding of an engine that no card of the inventory is enough for."""
+    path, judged = f"hearth:models.{item.model}", judge(spec)
+    if judged.verdict is Verdict.FITS or (users > 1 and judged.verdict is not Verdict.NO):
+        text = f"{item.instance} fits no card ({seen}) with {users} requests of {spec.tokens:,} tokens at once"
+        return Finding(path, text, "lower users or context, or set tensor_parallel")
+    alike = (sum(slot.card is spec.card and not slot.is_slice for slot in slots[host]) for host in item.hosts)
+    fixes = fixes_of(spec, most_cards=max(alike, default=0))
+    fix = (
+        "set " + " · ".join(fix.text for fix in fixes) if fixes else "use a smaller model, or add larger or more cards"
+    )
+    return Finding(path, f"{item.instance} fits no card ({seen}): {judged.reasons[0]}", fix)
+
+
+def _model_of(config: StackConfig, instance: str) -> str:
+    return instance if instance in config.models else instance.rpartition("-")[0]
 
 
 def _overlapping_cores(placements: Sequence[Placement]) -> Iterable[Finding]:

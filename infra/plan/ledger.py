@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from infra.interval import GIB, ZERO, Interval
 from infra.memory.engine import EngineSpec
 from infra.memory.fixes import Fix, fixes_of
-from infra.memory.verdict import CONTEXT_BYTES, Judgement, Verdict, judge, with_fraction
+from infra.memory.verdict import Judgement, Verdict, context_bytes, free_at_start, judge, with_fraction
 from infra.plan.cards import Slot
 
 
@@ -44,13 +44,18 @@ class CardRow:
 
 @dataclass(frozen=True, eq=False)
 class Tenant:
-    """An engine with everything decided, before it is judged."""
+    """An engine with everything decided, before it is judged.
+
+    `least_bytes` is what it takes of each card at least; `is_pinned` says that people chose the cards.
+    """
 
     instance: str
     model: str
     spec: EngineSpec
     place: tuple[Slot, ...]
     override: str | None
+    least_bytes: float = 0.0
+    is_pinned: bool = False
 
 
 def ledger(
@@ -61,9 +66,14 @@ def ledger(
     `others` are cards of further kinds that a fix may name.
     """
     before: dict[Slot, list[Tenant]] = {}
+    all_on: dict[Slot, list[Tenant]] = {}
+    for tenant in tenants:
+        for slot in tenant.place:
+            all_on.setdefault(slot, []).append(tenant)
+    room = _Room(slots, all_on)
     entries: dict[str, Entry] = {}
     for tenant in tenants:
-        entries[tenant.instance] = _entry(tenant, before, others)
+        entries[tenant.instance] = _entry(tenant, before, others, room)
         for slot in tenant.place:
             before.setdefault(slot, []).append(tenant)
     rows = []
@@ -92,17 +102,38 @@ def held_bytes(spec: EngineSpec) -> Interval:
 def _outside(spec: EngineSpec) -> Interval:
     figures = judge(spec).estimate
     graphs = figures.graphs if figures is not None and spec.graphs_are_outside else ZERO
-    return CONTEXT_BYTES + graphs
+    return context_bytes(spec) + graphs
 
 
-def _entry(tenant: Tenant, before: Mapping[Slot, Sequence[Tenant]], others: tuple[Slot, ...]) -> Entry:
+@dataclass(frozen=True, eq=False)
+class _Room:
+    """What the others leave an engine, when those with an open share shrink to the least they need."""
+
+    slots: Mapping[str, Sequence[Slot]]
+    tenants: Mapping[Slot, Sequence[Tenant]]
+
+    def left_by_others(self, tenant: Tenant, slot: Slot) -> float:
+        taken = sum(other.least_bytes for other in self.tenants.get(slot, ()) if other is not tenant)
+        return slot.capacity_bytes - taken - _outside(tenant.spec).high
+
+    def most_cards(self, tenant: Tenant) -> int:
+        """Return over how many cards of its host the engine could be split with its share."""
+        if tenant.is_pinned:
+            return len(tenant.place)
+        first = tenant.place[0]
+        wanted = tenant.spec.requested.value
+        alike = [slot for slot in self.slots[first.host] if slot.card is first.card and not slot.is_slice]
+        return sum(self.left_by_others(tenant, slot) >= wanted for slot in alike)
+
+
+def _entry(tenant: Tenant, before: Mapping[Slot, Sequence[Tenant]], others: tuple[Slot, ...], room: _Room) -> Entry:
     spec = tenant.spec
     alone = judge(spec)
     verdict, reasons = alone.verdict, alone.reasons
-    free = Interval.exact(tenant.place[0].card.memory.value)
+    free = free_at_start(spec)
     for slot in tenant.place:
         earlier = before.get(slot, ())
-        here = _free(slot, earlier)
+        here = _free(spec, earlier)
         free = min(free, here, key=lambda size: size.value)
         worse, reason = _start_check(spec, here, earlier)
         if worse is not Verdict.FITS and verdict is not Verdict.NO:
@@ -111,9 +142,7 @@ def _entry(tenant: Tenant, before: Mapping[Slot, Sequence[Tenant]], others: tupl
         verdict, reasons = Verdict.NO, ("its cards are of different kinds; parallel ranks must be alike", *reasons)
     fixes: tuple[Fix, ...] = ()
     if verdict in {Verdict.NO, Verdict.TIGHT}:
-        room = free.low / max(1.0, spec.card.memory.value)
-        most = max(0.0, math.floor(room * 100) / 100)
-        fixes = (*_smaller_share(spec, most), *fixes_of(spec, tuple(slot.card for slot in others), most_fraction=most))
+        fixes = _fixes(tenant, free, others, room)
     return Entry(
         instance=tenant.instance,
         model=tenant.model,
@@ -125,6 +154,18 @@ def _entry(tenant: Tenant, before: Mapping[Slot, Sequence[Tenant]], others: tupl
         override=tenant.override,
         free_bytes=free,
     )
+
+
+def _fixes(tenant: Tenant, free: Interval, others: tuple[Slot, ...], room: _Room) -> tuple[Fix, ...]:
+    spec = tenant.spec
+    most_bytes = min(free_at_start(spec).low, *(room.left_by_others(tenant, slot) for slot in tenant.place))
+    most = max(0.0, math.floor(most_bytes / max(1.0, spec.card.memory.value) * 100) / 100)
+    smaller = _smaller_share(spec, most)
+    if spec.requested.value > free.low:
+        # Only a smaller share starts behind its neighbours, whatever else is changed.
+        return smaller
+    cards = () if tenant.is_pinned else tuple(slot.card for slot in others)
+    return (*smaller, *fixes_of(spec, cards, most_fraction=most, most_cards=room.most_cards(tenant)))
 
 
 def _smaller_share(spec: EngineSpec, most: float) -> tuple[Fix, ...]:
@@ -140,8 +181,8 @@ def _smaller_share(spec: EngineSpec, most: float) -> tuple[Fix, ...]:
     return (Fix(text, "memory_fraction", f"{most:g}", judged.verdict, tokens, users, changed),)
 
 
-def _free(slot: Slot, earlier: Sequence[Tenant]) -> Interval:
-    free = slot.card.memory - CONTEXT_BYTES
+def _free(spec: EngineSpec, earlier: Sequence[Tenant]) -> Interval:
+    free = free_at_start(spec)
     for tenant in earlier:
         held = held_bytes(tenant.spec)
         free = Interval(free.low - held.high, free.value - held.value, free.high - held.low)

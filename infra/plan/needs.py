@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
 from infra.config.models import ModelServer
 from infra.interval import GIB
-from infra.memory.engine import EngineSpec
+from infra.memory.engine import Card, EngineSpec
 from infra.memory.estimate import estimate
 from infra.memory.legality import illegal
-from infra.memory.verdict import CONTEXT_BYTES, free_at_start
+from infra.memory.verdict import Verdict, context_bytes, free_at_start, judge
 
 # The planner's own margin between fits and tight (infra/memory/verdict.py), with the last digit of a fraction.
 _COMFORT_BYTES: Final = 0.27 * GIB
@@ -20,7 +21,7 @@ _STEP: Final = 0.001
 # With context: auto an engine is placed for at least this many tokens, and gets what is left over.
 _LEAST_AUTO_CONTEXT: Final = 8192
 _WHOLE_CARD: Final = 0.9
-VENDORS: Final = {"cuda": "nvidia", "rocm": "amd", "cpu": ""}
+_VENDORS: Final = {"cuda": "nvidia", "rocm": "amd", "cpu": ""}
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,31 @@ def need_of(spec: EngineSpec, model: ModelServer) -> Need | None:
 
     Where people chose the card, or overrule the planner, it gets what there is.
     """
-    context = spec.context
-    if model.context == "auto" and spec.checkpoint.architecture is not None:
-        context = min(_LEAST_AUTO_CONTEXT, spec.checkpoint.architecture.default_context)
-    kind = spec.card.kind
-    if kind is not None and kind.vendor != VENDORS[model.device]:
-        return None
-    return _need(replace(spec, context=context), model.users, must=bool(model.override or model.gpus))
+    return _need(_shortest(spec, model), model.users, must=bool(model.override or model.gpus))
+
+
+def needs_of(specs: Mapping[int, EngineSpec], model: ModelServer) -> Mapping[int, Need]:
+    """Return what the engine needs of each kind of card that it may go to, by the keys of `specs`.
+
+    With a given fraction that is where it starts; where it starts nowhere all count, so that the ledger shows why.
+    """
+    specs = {key: spec for key, spec in specs.items() if runs_on(model, spec.card)}
+    if model.memory_fraction != "auto" and not (model.override or model.gpus):
+        starting = {key: spec for key, spec in specs.items() if judge(_shortest(spec, model)).verdict is not Verdict.NO}
+        specs = starting or specs
+    found = {key: need_of(spec, model) for key, spec in specs.items()}
+    return {key: need for key, need in found.items() if need is not None}
+
+
+def runs_on(model: ModelServer, card: Card) -> bool:
+    """Whether the engine's build is for the card's maker; a card that nobody knows may be anybody's."""
+    return card.kind is None or card.kind.vendor == _VENDORS[model.device]
+
+
+def _shortest(spec: EngineSpec, model: ModelServer) -> EngineSpec:
+    if model.context != "auto" or spec.checkpoint.architecture is None:
+        return spec
+    return replace(spec, context=min(_LEAST_AUTO_CONTEXT, spec.checkpoint.architecture.default_context))
 
 
 @lru_cache(maxsize=8192)
@@ -64,9 +83,10 @@ def _need(spec: EngineSpec, users: int, *, must: bool) -> Need | None:
         return None
     most = free_at_start(spec).low if spec.behaviour.checks_free_memory else total
     figures = estimate(spec)
-    outside = CONTEXT_BYTES.value
+    # At most: each neighbour's own doubt would else leave the last one that starts too little.
+    outside = context_bytes(spec).high
     if figures is not None and spec.graphs_are_outside:
-        outside += figures.graphs.value
+        outside += figures.graphs.high
     most = min(most, total - outside)
     if spec.fraction is not None:
         return Need(spec.requested.value, 0.0, outside, most, is_fixed=True)

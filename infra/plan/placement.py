@@ -12,10 +12,10 @@ from infra.memory.engine import EngineSpec
 from infra.plan.cards import Slot, slots_of
 from infra.plan.costs import break_even
 from infra.plan.cpu_hosts import place_on_cpu
-from infra.plan.findings import engine_findings, host_findings, placement_findings, version_findings
+from infra.plan.findings import engine_findings, host_findings, placement_findings, users_findings, version_findings
 from infra.plan.ledger import Tenant, ledger
 from infra.plan.machine import HostRow, Machine, host_row
-from infra.plan.needs import Need, need_of
+from infra.plan.needs import Need, needs_of
 from infra.plan.plan import Plan
 from infra.plan.search import Item, solve
 from infra.plan.specs import Engines, Flags, engines_of
@@ -56,6 +56,7 @@ def make_plan(
     findings: list[Finding] = [
         *placement_findings(config, engines, slots, solution),
         *engine_findings(cards, hosts),
+        *users_findings(config, cards, hosts),
         *host_findings(hosts, placements),
         *version_findings(engines, is_set="vllm" in config.images),
     ]
@@ -104,13 +105,12 @@ def _items(
     previous: Previous,
 ) -> list[Item]:
     kinds = {id(slot.card): slot.card for several in slots.values() for slot in several}
-    needs_of: dict[str, Mapping[int, Need]] = {}
+    needs: dict[str, Mapping[int, Need]] = {}
     items = []
     for engine in wanted:
         model = engine.model
-        if engine.name not in needs_of:
-            found = {key: need_of(engines.spec(model, card), model) for key, card in kinds.items()}
-            needs_of[engine.name] = {key: need for key, need in found.items() if need is not None}
+        if engine.name not in needs:
+            needs[engine.name] = needs_of({key: engines.spec(model, card) for key, card in kinds.items()}, model)
         names = config.inventory.members(model.place) if model.place else tuple(config.inventory.hosts)
         items.append(
             Item(
@@ -118,7 +118,7 @@ def _items(
                 model=engine.name,
                 hosts=tuple(name for name in names if slots[name]),
                 cards=model.cards,
-                needs=needs_of[engine.name],
+                needs=needs[engine.name],
                 pinned=model.gpus[engine.replica * model.cards : (engine.replica + 1) * model.cards],
                 apart=model.spread,
                 wants_room=model.memory_fraction == "auto",

@@ -69,7 +69,18 @@ def settle(
     for engine, item in placed:
         place = solution.places[item.instance]
         spec = _settled(engines.spec(engine.model, place[0].card), engine.model, shares[item.instance])
-        tenants.append(Tenant(item.instance, item.model, spec, place, engine.model.override))
+        least = item.need(place[0])
+        tenants.append(
+            Tenant(
+                item.instance,
+                item.model,
+                spec,
+                place,
+                engine.model.override,
+                least_bytes=least.occupied_bytes if least is not None else 0.0,
+                is_pinned=bool(item.pinned),
+            )
+        )
         placements.append(
             placement_of(
                 config,
@@ -110,7 +121,7 @@ def _cause(item: Item, place: tuple[Slot, ...], solution: Solution) -> str:
     elif item.instance in solution.moved and item.previous is not None:
         host, names = item.previous
         cause = f"moved from {host} [{', '.join(names)}]: there is no room for all without"
-    elif item.previous is not None:
+    elif item.previous == (place[0].host, tuple(slot.id for slot in place)):
         cause = "stays where it was"
     elif item.wants_room:
         cause = "emptiest card that suits" if item.cards == 1 else f"emptiest {item.cards} that suit"

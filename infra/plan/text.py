@@ -43,7 +43,7 @@ def plan_text(plan: Plan) -> str:
 def _card(row: CardRow, causes: dict[str, Placement]) -> Iterable[str]:
     memory = row.slot.card.memory
     origin = "as read from the host" if row.slot.card.is_measured else "from the catalogue, not measured"
-    yield (
+    yield from _wrapped(
         f"{row.slot.host} · card {_short(row.slot.id)} · {row.slot.card.name} · "
         f"{_size(memory.value)} {origin} · {_size(row.left_bytes)} left"
     )
@@ -56,7 +56,7 @@ def _engine(entry: Entry) -> str:
     spec, figures = entry.spec, entry.judgement.estimate
     start = f"  {_cut(entry.instance, 16):<17}{spec.share:>6.3g}"
     if figures is None:
-        return f"{start}{'-':>9}{_size(spec.requested.value):>7}{'':>50}  {_MARKS[entry.verdict]}"
+        return f"{start}{'-':>9}{_size(spec.requested.value):>7}{'':>48}  {_MARKS[entry.verdict]}"
     other = figures.non_torch.value + (0.0 if spec.graphs_are_outside else figures.graphs.value)
     return (
         f"{start}{spec.tokens:>9,}{_size(figures.requested.value):>7}{_size(figures.weights.value):>8}"
@@ -88,25 +88,31 @@ def _empty(rows: list[CardRow]) -> Iterable[str]:
     for row in rows:
         by_host.setdefault((row.slot.host, row.slot.card.name), []).append(_short(row.slot.id))
     for (host, name), ids in by_host.items():
-        yield from textwrap.wrap(f"{host} · {name} · nothing on {', '.join(ids)}", WIDTH, subsequent_indent="  ")
+        yield from _wrapped(f"{host} · {name} · nothing on {', '.join(ids)}")
 
 
 def _host(row: HostRow, causes: dict[str, Placement]) -> Iterable[str]:
     if row.entries:
         memory = f"{_size(row.memory_bytes)} RAM" if row.memory_bytes else "RAM not stated"
-        yield f"{row.name} · CPU · {memory} · engines take {_about(row.ram)}"
+        yield from _wrapped(f"{row.name} · CPU · {memory} · engines take {_about(row.ram)}")
         yield f"  {'engine':<17}{'cores':>8}{'context':>10}{'RAM':>8}{'weights':>9}{'KV':>8}{'tokens':>12}{'users':>8}"
     for entry in row.entries:
         judged = entry.judgement
         yield (
-            f"  {_cut(entry.instance, 16):<17}{entry.cores or 'any':>8}{entry.spec.tokens:>10,}{_size(judged.ram.value):>8}"
+            f"  {_cut(entry.instance, 16):<17}{_cut(entry.cores or 'any', 8):>8}{entry.spec.tokens:>10,}{_size(judged.ram.value):>8}"
             f"{_size(judged.weights.value):>9}{_size(judged.pool_bytes):>8}{_tokens(judged.tokens):>12}"
             f"{_users(judged.concurrency):>8}  {_MARKS[entry.verdict]}"
         )
         yield from _because(entry, causes.get(entry.instance))
     if row.disk_bytes:
         free = f" of {_size(row.disk_free_bytes)} free" if row.disk_free_bytes is not None else ""
-        yield f"{row.name} · disk · images, models and caches take about {row.disk_bytes / GIB:.0f}{free}"
+        yield from _wrapped(
+            f"{row.name} · disk · images, models and caches take about {row.disk_bytes / GIB:.0f}{free}"
+        )
+
+
+def _wrapped(text: str) -> Iterable[str]:
+    return textwrap.wrap(text, WIDTH, subsequent_indent="  ")
 
 
 def _size(size_bytes: float) -> str:
