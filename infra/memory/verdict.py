@@ -157,14 +157,18 @@ def _capture(spec: EngineSpec, figures: Estimate) -> tuple[Verdict, tuple[str, .
     if not spec.graphs_are_outside:
         return Verdict.FITS, ()
     spare = free_at_start(spec).value - spec.requested.value
-    wanted = figures.graphs.value + _CAPTURE_SPARE_BYTES
-    architecture = spec.checkpoint.architecture
-    if architecture is not None and architecture.name.startswith(_ASKS_AGAIN):
-        wanted += _ASKS_AGAIN_BYTES
+    wanted = capture_bytes(spec, figures)
     if figures.graphs.value == 0 or spare >= wanted:
         return Verdict.FITS, ()
     text = f"CUDA graphs take {_gib(figures.graphs.value)} GiB outside the share and {_gib(max(0.0, spare))} are left"
     return Verdict.TIGHT, (f"{text}: it may run out of memory while it records them",)
+
+
+def capture_bytes(spec: EngineSpec, figures: Estimate) -> float:
+    """Return the room beside its share that an engine wants while it records graphs which don't count against it."""
+    architecture = spec.checkpoint.architecture
+    again = architecture is not None and architecture.name.startswith(_ASKS_AGAIN)
+    return figures.graphs.value + _CAPTURE_SPARE_BYTES + (_ASKS_AGAIN_BYTES if again else 0.0)
 
 
 def with_fraction(spec: EngineSpec, fraction: float) -> EngineSpec:

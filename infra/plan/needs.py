@@ -13,7 +13,7 @@ from infra.interval import GIB
 from infra.memory.engine import Card, EngineSpec
 from infra.memory.estimate import estimate
 from infra.memory.legality import illegal
-from infra.memory.verdict import Verdict, context_bytes, free_at_start, judge
+from infra.memory.verdict import Verdict, capture_bytes, context_bytes, free_at_start, judge
 
 # The planner's own margin between fits and tight (infra/memory/verdict.py), with the last digit of a fraction.
 _COMFORT_BYTES: Final = 0.27 * GIB
@@ -86,7 +86,7 @@ def _need(spec: EngineSpec, users: int, *, must: bool) -> Need | None:
     # At most: each neighbour's own doubt would else leave the last one that starts too little.
     outside = context_bytes(spec).high
     if figures is not None and spec.graphs_are_outside:
-        outside += figures.graphs.high
+        outside += max(figures.graphs.high, capture_bytes(spec, figures))
     most = min(most, total - outside)
     if spec.fraction is not None:
         return Need(spec.requested.value, 0.0, outside, most, is_fixed=True)
