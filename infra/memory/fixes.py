@@ -135,7 +135,7 @@ def _smaller_batches(spec: EngineSpec) -> Iterable[Candidate]:
     tokens = 2048
     if spec.batched_tokens > tokens and spec.sequences <= tokens and spec.behaviour.engine == "V1":
         changed = replace(spec, max_batched_tokens=tokens)
-        yield f"args.max-num-batched-tokens: {tokens}", "max_num_batched_tokens", str(tokens), changed
+        yield f"max_batched_tokens: {tokens}", "max_num_batched_tokens", str(tokens), changed
 
 
 def _shorter_context(spec: EngineSpec, before: Judgement) -> Iterable[Candidate]:

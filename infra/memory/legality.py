@@ -36,7 +36,9 @@ def illegal(spec: EngineSpec) -> tuple[str, ...]:
     if spec.parallel.pipeline > len(architecture.layers):
         reasons.append(f"pipeline parallel {spec.parallel.pipeline} for {len(architecture.layers)} layers")
     most = architecture.default_context
-    if spec.tokens > most * (_STRETCH if spec.checkpoint.source.startswith(CATALOGUE) else 1):
+    # Learned positions end where their table ends.
+    may_stretch = spec.checkpoint.source.startswith(CATALOGUE) and not architecture.learned_positions
+    if spec.tokens > most * (_STRETCH if may_stretch else 1):
         reasons.append(f"a context of {spec.tokens:,} tokens is longer than the model's {most:,}")
     if spec.batched_tokens < (spec.max_sequences or 0):
         reasons.append(f"{spec.batched_tokens} batched tokens for {spec.max_sequences} sequences")

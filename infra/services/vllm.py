@@ -156,7 +156,7 @@ def _flag(flag: str, value: object) -> tuple[str, ...]:
         return (f"--{flag}",)
     if value is False:
         return (f"--no-{flag}",)
-    return (f"--{flag}", f"{value:g}" if isinstance(value, float) else str(value))
+    return (f"--{flag}", str(value))
 
 
 def _environment(placement: Placement, model: ModelServer) -> dict[str, str]:

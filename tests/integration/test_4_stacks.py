@@ -68,14 +68,14 @@ def test_a_killed_up_is_finished_by_the_next_beside_another_stack(
 
 def test_an_engine_that_ends_stops_up_at_once_and_says_why(small_stack: TestStack) -> None:
     values = small_values()
-    values["models"]["tiny-coder"] = {"args": {"no-such-flag": "x"}}
+    values["models"]["tiny-coder"] = {"args": {"chat-template": "/nowhere.jinja"}}
     small_stack.write(values)
     started = time.monotonic()
     failed = small_stack.bootstrap("up", check=False)
     text = failed.stdout + failed.stderr
     assert failed.returncode == 1
     assert "tiny-coder: ended with code" in text
-    assert "unrecognized arguments: --no-such-flag" in text
+    assert "/nowhere.jinja" in text
     # Far below the ten minutes that an engine may take to start.
     assert time.monotonic() - started < 240
 

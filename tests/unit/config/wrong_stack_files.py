@@ -16,7 +16,7 @@ NAME = "wrong"
 FILE = f"Pulumi.{NAME}.yaml"
 Place = tuple[str | int, ...]
 
-# Nearly every key that there is, so that every key is mutated.
+# Nearly every key that there is, so that every key is mutated. What takes long to render is declared and off.
 RICH = """
 config:
   pulumi:disable-default-providers: ["*"]
@@ -74,9 +74,9 @@ config:
     environment: {LOG_LEVEL: INFO}
   hearth:edge: {expose: 8080, expose_address: 10.0.0.5, read_timeout: 10min, body: 50MiB, place: big}
   hearth:monitoring:
-    prometheus: {expose: 9090, scrape_interval: 15s, retention: 360h}
+    prometheus: {enabled: false, expose: 9090, scrape_interval: 15s, retention: 360h}
     alertmanager: {webhook_url: "https://alerts.example.com"}
-    grafana: {expose: 3000, enabled: true}
+    grafana: {expose: 3000, enabled: false}
     node_exporter: {enabled: false}
 """
 # Maps whose keys people choose; a slip in such a key is no mistake by itself.
@@ -96,7 +96,7 @@ class Wrong:
 def bases() -> dict[str, str]:
     """Return the right files."""
     files = {stack: (ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8") for stack in ("dev", "prod", "local")}
-    return {**files, "rich": RICH}
+    return files | {"rich": RICH}
 
 
 def all_wrong() -> list[Wrong]:
@@ -104,10 +104,10 @@ def all_wrong() -> list[Wrong]:
     made: list[Wrong] = []
     for base, text in bases().items():
         document = yaml.safe_load(text)
-        step = 1 if base == "rich" else 5
+        step = 1 if base == "rich" else 12
         made += list(_types(base, document))[::step]
         made += list(_slips(base, document))[::step]
-        made += list(_twice(base, document))[:: 3 * step]
+        made += list(_twice(base, document))[:: 4 * step]
     made += _edits(yaml.safe_load(RICH))
     made += _raw()
     return made
@@ -122,11 +122,7 @@ def _wrong(name: str, document: Any, at: str) -> Wrong:
 
 
 def _places(value: Any, path: Place = ()) -> Iterator[tuple[Place, Any]]:
-    items: Iterator[tuple[str | int, Any]] = iter(())
-    if isinstance(value, dict):
-        items = iter(value.items())
-    elif isinstance(value, list):
-        items = iter(enumerate(value))
+    items = value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ())
     for key, inner in items:
         if not str(key).startswith("pulumi:"):
             yield (*path, key), inner
@@ -164,8 +160,8 @@ def _other_types(path: Place, value: Any) -> list[Any]:
     if isinstance(value, bool):
         return ["maybe", [1]]
     if isinstance(value, int | float):
-        return ["many", [1], True, float("inf"), float("nan")]
-    return [["x"], True]
+        return ["many", True, float("nan")]
+    return [["x"]]
 
 
 def _slips(base: str, document: Any) -> Iterator[Wrong]:
@@ -302,7 +298,7 @@ def _contradictions(document: Any) -> Iterator[Wrong]:
         changed = copy.deepcopy(document)
         changed["config"][one]["expose"] = changed["config"][two]["expose"] = 8099
         yield _wrong(f"{one} and {two} on one port", changed, "expose")
-    for name in ("nginx", "litellm", "prometheus", "open-webui", "grafana"):
+    for name in ("nginx", "litellm", "open-webui"):
         yield _wrong(
             f"a model named as the {name}", _with(document, ("config", "hearth:models", name), models["wide"]), name
         )
