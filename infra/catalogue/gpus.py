@@ -67,8 +67,7 @@ class GpuKind:
 @cache
 def all_gpus() -> Mapping[str, GpuKind]:
     """Return every known card by its catalogue name."""
-    content = json.loads(_FILE.read_text(encoding="utf-8"))
-    return {name: _kind(name, entry) for name, entry in content["gpus"].items()}
+    return {name: _kind(name, entry) for name, entry in _content()["gpus"].items()}
 
 
 @cache
@@ -94,13 +93,18 @@ def find_gpu(text: str) -> GpuKind | None:
 
 @cache
 def _names() -> Mapping[str, GpuKind]:
-    content = json.loads(_FILE.read_text(encoding="utf-8"))
     kinds = all_gpus()
     names: dict[str, GpuKind] = {}
-    for name, entry in content["gpus"].items():
+    for name, entry in _content()["gpus"].items():
         for alias in (name, *entry.get("names", ())):
             names.setdefault(_plain(alias), kinds[name])
     return names
+
+
+@cache
+def _content() -> Mapping[str, Any]:
+    content: Mapping[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))
+    return content
 
 
 def _plain(text: str) -> str:

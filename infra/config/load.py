@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -118,6 +117,9 @@ def validated(model: type[M], value: object, path: str) -> tuple[M | None, list[
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return the fix for an unknown name: the nearest known one, or all of them."""
     known = sorted(known)
+    # Only mistakes need it, and most stacks have none.
+    import difflib  # noqa: PLC0415
+
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"did you mean {close[0]}" if close else f"known here: {', '.join(known) or 'nothing'}"
 
@@ -236,13 +238,17 @@ def _settings(file: str, document: Any) -> tuple[dict[str, Any], list[Finding]]:
 def _namespace_findings(full_key: str) -> list[Finding]:
     """Say so when a key of another namespace looks like one of Hearth's: nobody else would notice."""
     namespace, colon, key = full_key.rpartition(":")
+    if namespace == NAMESPACE:
+        return []
     known = {field.alias or name for name, field in StackConfig.model_fields.items()}
     if not colon:
         # hearth.models, hearth-models: the engine takes it for a key of that whole name.
         key = re.sub(rf"^{NAMESPACE}\W+", "", full_key, flags=re.IGNORECASE)
         return [] if key == full_key else [Finding(full_key, "is unknown", f"write {NAMESPACE}:{key}")]
+    import difflib  # noqa: PLC0415 - as in nearest
+
     alike = difflib.SequenceMatcher(None, namespace.strip().lower(), NAMESPACE).ratio() >= _ALIKE
-    if namespace == NAMESPACE or not (alike or key in known - _COMMON_WORDS):
+    if not (alike or key in known - _COMMON_WORDS):
         return []
     return [Finding(full_key, f"is in the namespace {namespace!r}, which nobody reads", f"write {NAMESPACE}:{key}")]
 

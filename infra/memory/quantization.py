@@ -9,7 +9,7 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Final
 
 from infra.memory.keys import UnknownShapeError
@@ -92,11 +92,17 @@ class Quantization:
         """Whether the output head is among the modules that are named as quantized."""
         return any("lm_head" in target for scheme in self.schemes for target in scheme.targets)
 
+    @cached_property
+    def is_uniform(self) -> bool:
+        """Whether no layer is named by its number: layers of one shape then weigh the same."""
+        patterns = (*self.ignored, *(target for scheme in self.schemes for target in scheme.targets))
+        return not any(character.isdigit() for pattern in patterns for character in pattern)
+
     def bits_of(self, module: str, *, is_expert: bool) -> float:
         """Return the bits of each weight of a module such as `3.self_attn.q_proj` (layer number first)."""
         if self.experts_only and not is_expert:
             return UNQUANTIZED_BITS
-        if _matcher(self.ignored)(module):
+        if self.ignored and _matcher(self.ignored)(module):
             return UNQUANTIZED_BITS
         for scheme in self.schemes:
             if not scheme.targets or _matcher(scheme.targets)(module):

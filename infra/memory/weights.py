@@ -85,10 +85,14 @@ def weights_bytes(
 
     `text_only`: as `--language-model-only` does, without the picture encoder.
     """
-    body = sum(
-        _allocated(_tensors(architecture, quantization, parallel, index, dtype_bytes=dtype_bytes, kind=kind))
-        for index in layers
-    )
+    known_layers: dict[object, float] = {}
+    body = 0.0
+    for index in layers:
+        key = architecture.layers[index] if quantization.is_uniform else index
+        if key not in known_layers:
+            tensors = _tensors(architecture, quantization, parallel, index, dtype_bytes=dtype_bytes, kind=kind)
+            known_layers[key] = _allocated(tensors)
+        body += known_layers[key]
     first, last = layers.start == 0, layers.stop == len(architecture.layers)
     ends = _allocated(_ends(architecture, quantization, parallel, dtype_bytes, first=first, last=last))
     ends += architecture.rotary_elements * dtype_bytes

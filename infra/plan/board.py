@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from infra.plan.cards import Slot
 from infra.plan.needs import Need
@@ -40,7 +41,7 @@ class Item:
         need = self.needs.get(id(slot.card))
         return need.occupied_bytes if need is not None else 0.0
 
-    @property
+    @cached_property
     def least_bytes(self) -> float:
         """The bytes it takes of the card that suits it best."""
         return min((need.occupied_bytes for need in self.needs.values()), default=0.0)

@@ -20,8 +20,10 @@ def break_even(config: StackConfig, plan: Plan) -> tuple[BreakEven, ...]:
     """Return a row for every model with an api_price on hosts with a cost_per_hour."""
     rows = []
     for name, model in sorted(config.models.items()):
+        if model.api_price is None:
+            continue
         cost = _cost_per_day(config, plan, name)
-        if model.api_price is None or cost is None:
+        if cost is None:
             continue
         price = _blended(model.api_price)
         millions = cost / price if price > 0 else None

@@ -106,17 +106,20 @@ def _items(
 ) -> list[Item]:
     kinds = {id(slot.card): slot.card for several in slots.values() for slot in several}
     needs: dict[str, Mapping[int, Need]] = {}
+    hosts_of: dict[str | None, tuple[str, ...]] = {}
     items = []
     for engine in wanted:
         model = engine.model
         if engine.name not in needs:
             needs[engine.name] = needs_of({key: engines.spec(model, card) for key, card in kinds.items()}, model)
-        names = config.inventory.members(model.place) if model.place else tuple(config.inventory.hosts)
+        if model.place not in hosts_of:
+            names = config.inventory.members(model.place) if model.place else tuple(config.inventory.hosts)
+            hosts_of[model.place] = tuple(name for name in names if slots[name])
         items.append(
             Item(
                 instance=engine.instance,
                 model=engine.name,
-                hosts=tuple(name for name in names if slots[name]),
+                hosts=hosts_of[model.place],
                 cards=model.cards,
                 needs=needs[engine.name],
                 pinned=model.gpus[engine.replica * model.cards : (engine.replica + 1) * model.cards],
