@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
 from infra.config.inventory import Inventory
 from infra.config.models import ModelServer
 from infra.config.restart import Restart
-from infra.config.types import ImageRef, Model, Slug
+from infra.config.types import ImageRef, Model, Slug, size_text
 from infra.errors import Finding
+
+# NCCL's and the workers' buffers of a small group; the multi-GPU examples of vLLM use ten times as much.
+_LEAST_SHM_BYTES: Final = 2**30
 
 
 class StackConfig(Model):
@@ -81,6 +84,11 @@ class StackConfig(Model):
             found.append(
                 Finding(path, "is a CPU engine with gpus or tensor_parallel", "remove them, or set device: cuda")
             )
+        if model.cards > 1 and model.shm is not None and model.shm < _LEAST_SHM_BYTES:
+            problem = (
+                f"is {size_text(model.shm)} for {model.cards} ranks: they exchange messages there and stop at start"
+            )
+            found.append(Finding(f"{path}.shm", problem, "give 1GiB or more, or leave it out (10GiB)"))
         if model.device != "cpu" and model.cores:
             found.append(
                 Finding(f"{path}.cores", f"has no meaning for device {model.device}", "remove it, or set device: cpu")

@@ -4,6 +4,7 @@ from infra.plan.data import plan_data
 from infra.plan.placement import Previous, make_plan
 from infra.plan.plan import ENGINE_PORT, Placement, Plan
 from infra.plan.previous import file_of, previous_text, read_previous
+from infra.plan.specs import shm_bytes
 from infra.plan.text import plan_text
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "plan_text",
     "previous_text",
     "read_previous",
+    "shm_bytes",
 ]

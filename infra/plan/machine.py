@@ -41,13 +41,32 @@ class CpuEntry:
 
 
 @dataclass(frozen=True, eq=False)
+class CpuEngine:
+    """One engine that is placed on a host's cores, before it is judged."""
+
+    instance: str
+    model: str
+    spec: EngineSpec
+    cores: str | None
+    override: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class GpuEngine:
+    """What one engine on cards wants of its host: processes per rank, and shared memory for their messages."""
+
+    spec: EngineSpec
+    shm_bytes: int
+
+
+@dataclass(frozen=True, eq=False)
 class Machine:
-    """What is placed on a host, before it is judged: CPU engines with their cores, and GPU engines' specs."""
+    """What is placed on a host."""
 
     name: str
     host: Host
-    cpu_engines: tuple[tuple[str, str, EngineSpec, str | None, str | None], ...]
-    gpu_engines: tuple[EngineSpec, ...]
+    cpu_engines: tuple[CpuEngine, ...]
+    gpu_engines: tuple[GpuEngine, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +87,8 @@ def host_row(machine: Machine) -> HostRow:
     memory = machine.host.memory
     ram = Interval.exact(0.0)
     entries = []
-    for instance, model, spec, cores, override in machine.cpu_engines:
-        judged = judge_cpu(spec, memory)
+    for engine in machine.cpu_engines:
+        judged = judge_cpu(engine.spec, memory)
         ram += judged.ram
         verdict, reasons = judged.verdict, judged.reasons
         if memory is not None and ram.low > memory and verdict is not Verdict.NO:
@@ -78,10 +97,15 @@ def host_row(machine: Machine) -> HostRow:
         elif memory is not None and ram.high > memory and verdict is Verdict.FITS:
             text = f"the host's engines may need {ram.high / GIB:.1f} of {memory / GIB:.1f} GiB RAM"
             verdict, reasons = Verdict.TIGHT, (text, *reasons)
-        entries.append(CpuEntry(instance, model, spec, judged, verdict, reasons, override, cores))
-    for spec in machine.gpu_engines:
-        ranks = spec.parallel.tensor * spec.parallel.pipeline
-        ram += _HOST_PROCESS_BYTES.scaled(ranks)
+        entries.append(
+            CpuEntry(
+                engine.instance, engine.model, engine.spec, judged, verdict, reasons, engine.override, engine.cores
+            )
+        )
+    for gpu in machine.gpu_engines:
+        ranks = gpu.spec.parallel.tensor * gpu.spec.parallel.pipeline
+        # Shared memory is RAM as far as it is used; little of it is.
+        ram += _HOST_PROCESS_BYTES.scaled(ranks) + Interval(0.0, 0.0, gpu.shm_bytes)
     disk = _disk_bytes(machine)
     free = min((disk.free for disk in machine.host.disks if disk.free is not None), default=None)
     return HostRow(machine.name, memory, ram, disk, free, tuple(entries), tuple(_notes(machine, ram, disk, free)))
@@ -93,7 +117,7 @@ def _disk_bytes(machine: Machine) -> float:
         size += _IMAGE_GPU_BYTES
     if machine.cpu_engines:
         size += _IMAGE_CPU_BYTES
-    specs = [*machine.gpu_engines, *(spec for _, _, spec, _, _ in machine.cpu_engines)]
+    specs = [*(gpu.spec for gpu in machine.gpu_engines), *(cpu.spec for cpu in machine.cpu_engines)]
     for checkpoint in {spec.checkpoint for spec in specs}:
         if checkpoint.architecture is not None:
             size += checkpoint_bytes(checkpoint.architecture, checkpoint.quantization) + _COMPILE_CACHE_BYTES
@@ -108,7 +132,8 @@ def _notes(machine: Machine, ram: Interval, disk: float, free: int | None) -> Se
     if memory is not None and machine.gpu_engines and ram.value > memory:
         notes.append(f"engines' processes may take {ram.value / GIB:.0f} of {memory / GIB:.0f} GiB RAM")
     nodes = [cores_of(node.cores) for node in machine.host.numa_nodes]
-    for instance, _, _, cores, _ in machine.cpu_engines:
+    for engine in machine.cpu_engines:
+        cores, instance = engine.cores, engine.instance
         if cores and len(nodes) > 1 and not any(cores_of(cores) <= node for node in nodes):
             notes.append(
                 f"{instance} runs on cores {cores} of several NUMA nodes: half of its weights are read from afar"

@@ -14,11 +14,11 @@ from infra.plan.costs import break_even
 from infra.plan.cpu_hosts import place_on_cpu
 from infra.plan.findings import engine_findings, host_findings, placement_findings, users_findings, version_findings
 from infra.plan.ledger import Tenant, ledger
-from infra.plan.machine import HostRow, Machine, host_row
+from infra.plan.machine import CpuEngine, GpuEngine, HostRow, Machine, host_row
 from infra.plan.needs import Need, needs_of
 from infra.plan.plan import Plan
 from infra.plan.search import Item, solve
-from infra.plan.specs import Engines, Flags, engines_of
+from infra.plan.specs import Engines, Flags, engines_of, shm_bytes
 from infra.plan.tenants import Wanted, instance_of, placement_of, settle
 
 Previous = Mapping[str, tuple[str, tuple[str, ...]]]
@@ -74,12 +74,14 @@ def _spare(slots: Mapping[str, Sequence[Slot]], tenants: Sequence[Tenant]) -> tu
 def _hosts(
     config: StackConfig, tenants: Sequence[Tenant], on_cpu: Sequence[tuple[Wanted, EngineSpec, str, str]]
 ) -> tuple[HostRow, ...]:
-    cpu: dict[str, list[tuple[str, str, EngineSpec, str | None, str | None]]] = {}
+    cpu: dict[str, list[CpuEngine]] = {}
     for engine, spec, host, _ in on_cpu:
-        cpu.setdefault(host, []).append((engine.instance, engine.name, spec, engine.model.cores, engine.model.override))
-    gpu: dict[str, list[EngineSpec]] = {}
+        model = engine.model
+        cpu.setdefault(host, []).append(CpuEngine(engine.instance, engine.name, spec, model.cores, model.override))
+    gpu: dict[str, list[GpuEngine]] = {}
     for tenant in tenants:
-        gpu.setdefault(tenant.place[0].host, []).append(tenant.spec)
+        shm = shm_bytes(config.models[tenant.model])
+        gpu.setdefault(tenant.place[0].host, []).append(GpuEngine(tenant.spec, shm))
     return tuple(
         host_row(Machine(name, host, tuple(cpu.get(name, ())), tuple(gpu.get(name, ()))))
         for name, host in config.inventory.hosts.items()

@@ -16,6 +16,9 @@ from infra.memory.weights import Parallel
 
 # A synthetic model is made for the context it is to have; this is what it gets when nobody says.
 SYNTHETIC_CONTEXT: Final = 2048
+# Docker's 64 MiB is too small for the workers' messages; vLLM's multi-GPU examples use 10 GiB and more.
+_SHM_BYTES: Final = {"cpu": 512 * 2**20, "cuda": 2 * 2**30, "rocm": 2 * 2**30}
+_SHM_PARALLEL_BYTES: Final = 10 * 2**30
 Flags = Mapping[str, str | int | float | bool]
 
 
@@ -77,6 +80,11 @@ def version_of(config: StackConfig) -> str:
     tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
     parsed = parse_version(tag)
     return tag.lstrip("v") if parsed is not None and parsed > (0, 5) else PINNED
+
+
+def shm_bytes(model: ModelServer) -> int:
+    """Return the size of an engine's /dev/shm."""
+    return model.shm or (_SHM_PARALLEL_BYTES if model.cards > 1 else _SHM_BYTES[model.device])
 
 
 def _integer(args: Flags, flag: str) -> int | None:

@@ -12,7 +12,7 @@ from infra.catalogue.versions import PINNED
 from infra.config.models import SYNTHETIC, ModelServer
 from infra.config.schema import StackConfig
 from infra.config.secrets import SecretRef
-from infra.plan import ENGINE_PORT, Placement, Plan
+from infra.plan import ENGINE_PORT, Placement, Plan, shm_bytes
 from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, Settings, Volume, Workload
 from infra.services.files import asset
 
@@ -25,9 +25,6 @@ _IMAGES: Final = {
 }
 _MODEL_DIRECTORY: Final = "/models"
 _SYNTHETIC_SCRIPT: Final = "/opt/hearth/synthetic_model.py"
-# Docker's 64 MiB is too small for the workers' messages; vLLM's multi-GPU examples use 10 GiB and more.
-_SHM_BYTES: Final = {"cpu": 512 * 2**20, "cuda": 2 * 2**30, "rocm": 2 * 2**30}
-_SHM_PARALLEL_BYTES: Final = 10 * 2**30
 # Time for requests in flight before the engine ends; the container's own stop time-out is longer.
 _DRAIN_SHARE: Final = 0.5
 Flag = str | int | float | bool
@@ -90,7 +87,7 @@ class Vllm(Service[VllmSettings]):
             start_timeout_s=placement.start_timeout_s,
             after=placement.after,
             memory_bytes=model.memory or settings.memory,
-            shm_bytes=model.shm or (_SHM_PARALLEL_BYTES if model.cards > 1 else _SHM_BYTES[model.device]),
+            shm_bytes=shm_bytes(model),
             cpu_set=placement.cpu_set,
             device=model.device,
             gpus=placement.gpus,
