@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -77,7 +75,7 @@ def foreign(written: Iterable[tuple[str, Variable]], *, inline: bool) -> list[Fi
             continue
         elif inline:
             found.append(Finding(variable.path, "is unknown", nearest(name, FIELDS)))
-        elif close := difflib.get_close_matches(name, FIELDS, n=1, cutoff=_NEAR):
+        elif close := _alike(name):
             problem = f"{name!r} is not read, and looks like {close[0]!r}"
             fix = f"rename it to {close[0]} if it describes the host's {close[0]}"
             found.append(Finding(variable.path, problem, fix, Severity.WARNING))
@@ -145,6 +143,13 @@ def _port(variable: Variable | None, found: list[Finding]) -> int | None:
     return None
 
 
+def _alike(name: str) -> list[str]:
+    # Only files of Ansible come here: most inventories stand in a stack file, and shlex is needed as seldom.
+    import difflib  # noqa: PLC0415
+
+    return difflib.get_close_matches(name, FIELDS, n=1, cutoff=_NEAR)
+
+
 def _ssh_options(variables: Mapping[str, Variable], found: list[Finding]) -> list[str]:
     options: list[str] = []
     key = first_of(variables, _KEY)
@@ -152,6 +157,8 @@ def _ssh_options(variables: Mapping[str, Variable], found: list[Finding]) -> lis
         options += ["-i", str(key.value)]
     for name in _ARGUMENTS:
         if name in variables:
+            import shlex  # noqa: PLC0415
+
             try:
                 options += shlex.split(str(variables[name].value))
             except ValueError as error:

@@ -71,7 +71,8 @@ def graph_bytes(spec: EngineSpec) -> Interval:
         return ZERO
     layers = -(-len(architecture.layers) // spec.parallel.pipeline)
     sizes = capture_sizes(spec, architecture)
-    decode = sum(1 for size in sizes if size <= spec.sequences)
+    sequences = spec.sequences
+    decode = sum(1 for size in sizes if size <= sequences)
     # Poolers are recorded piece by piece in every version.
     is_full = spec.behaviour.graph_kind == "full" and architecture.role == "decoder"
     count = len(sizes) + (decode if is_full else 0)

@@ -132,12 +132,16 @@ def _multiplied_out(architecture: Architecture, quantization: Quantization, para
 def checkpoint_bytes(architecture: Architecture, quantization: Quantization) -> float:
     """Return the bytes of the checkpoint's files, as they lie on disk and are read at start."""
     whole, width = Parallel(), 4 if architecture.stored_dtype == "float32" else 2
-    body = sum(
-        _part_bytes(part, f"{index}.{part.module}", quantization, whole, width)
-        for index, parts in enumerate(_parts_by_layer(architecture))
-        for part in parts
-        if part.stored
-    )
+    known_layers: dict[object, float] = {}
+    body = 0.0
+    for index, parts in enumerate(_parts_by_layer(architecture)):
+        key = architecture.layers[index] if quantization.is_uniform else index
+        if key not in known_layers:
+            stored = (part for part in parts if part.stored)
+            known_layers[key] = sum(
+                _part_bytes(part, f"{index}.{part.module}", quantization, whole, width) for part in stored
+            )
+        body += known_layers[key]
     vision = architecture.vision.parameters * width if architecture.vision else 0
     return body + sum(_ends(architecture, quantization, whole, width, first=True, last=True)) + vision
 

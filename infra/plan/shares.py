@@ -34,7 +34,10 @@ def solve_shares(claims: Sequence[Claim], capacity_bytes: Mapping[tuple[str, str
     for claim in claims:
         for card in claim.cards:
             left[card] -= claim.need.occupied_bytes
-    while growing:
+    # Every round fills a card or satisfies an engine, so there are no more rounds than of both.
+    for _ in range(len(growing) + len(left)):
+        if not growing:
+            break
         weights = {name: claim.need.per_user_bytes for name, claim in growing.items()}
         loads: dict[tuple[str, str], float] = {}
         for name, claim in growing.items():

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from infra.plan import Plan, plan_data, plan_text
-from tests.unit.plan.stacks import BGE, engine, host, planned
+from tests.unit.plan.stacks import BGE, engine, entry, host, planned
 
 
 def stack() -> Plan:
@@ -49,6 +49,11 @@ def test_figures_are_those_of_the_text() -> None:
         if row["verdict"] == "unknown":
             assert "weights_gib" not in row
             continue
+        figures = entry(stack(), row["instance"]).judgement.estimate
+        assert figures is not None
+        assert row["weights_gib"] == figures.weights.in_gib()
+        assert row["kv_cache_gib"] == figures.pool.in_gib()
+        assert row["activation_gib"] == figures.activation.in_gib()
         assert f"{row['weights_gib']['value']:.1f}" in line
         assert f"{row['requested_gib']['value']:.1f}" in line
         assert row["kv_cache_gib"]["low"] <= row["kv_cache_gib"]["value"] <= row["kv_cache_gib"]["high"]

@@ -163,9 +163,32 @@ def test_room_is_made_along_a_chain_of_hosts_that_no_two_engines_share() -> None
     assert {name: place[0].host for name, place in solve(items, slots).places.items()} == {"x": "b", "y": "c", "z": "a"}
 
 
-def test_hosts_that_look_alike_differ_when_another_engine_may_only_go_to_one() -> None:
+def test_one_that_is_new_makes_room_before_one_that_stood_there() -> None:
     slots = slots_of([SMALL], [SMALL])
-    assert solve([item("x", 40, "ab"), item("y", 40, "a")], slots).unplaced == ()
+    items = [
+        item("far", 20, "ab", previous=("a", ("0",))),
+        item("old", 10, "ab", previous=("b", ("0",))),
+        item("new", 20, "ab", wants_room=True),
+        item("tied", 20, "b"),
+    ]
+    solution = solve(items, slots)
+    assert {name: place[0].host for name, place in solution.places.items()} == {
+        "far": "a",
+        "old": "b",
+        "new": "a",
+        "tied": "b",
+    }
+    assert solution.moved == ()
+
+
+def test_hosts_that_look_alike_differ_when_another_engine_may_only_go_to_one() -> None:
+    slots = slots_of([SMALL], [SMALL], [LARGE])
+    items = [
+        item("x", 40, "cab", previous=("c", ("0",))),
+        item("y", 40, "ca", previous=("c", ("0",))),
+        item("z", 80, "c"),
+    ]
+    assert {name: place[0].host for name, place in solve(items, slots).places.items()} == {"x": "b", "y": "a", "z": "c"}
 
 
 def test_linked_pairs_are_found_among_many_cards() -> None:
