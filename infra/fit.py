@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from infra.catalogue.flags import check_value
 from infra.catalogue.gpus import all_gpus, find_gpu
-from infra.catalogue.versions import PINNED, behaviour_of, is_newer_than_known
+from infra.catalogue.versions import NEWEST, PINNED, behaviour_of, is_newer_than_known
 from infra.config.load import nearest
 from infra.interval import GIB, Interval
 from infra.memory.checkpoint import checkpoint_of
@@ -86,6 +87,11 @@ def _spec(options: argparse.Namespace) -> tuple[list[str], EngineSpec | None]:
         behaviour = behaviour_of(PINNED)
     if options.model.endswith(".json") and not Path(options.model).is_file():
         problems.append(f"--model: {options.model} is not there. Give the path of a config.json or a hub id.")
+    for flag in ("dtype", "kv-cache-dtype"):
+        # Any version's words will do here: what a log calls bfloat16, an older flag may have called auto.
+        problem = check_value(flag, getattr(options, flag.replace("-", "_")), NEWEST)
+        if problem is not None:
+            problems.append(f"--{flag}: {problem.problem}. {problem.fix}.")
     checkpoint = checkpoint_of(options.model, options.quantization)
     if problems or card is None:
         return problems, None

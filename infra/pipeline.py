@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from infra.catalogue.flags import findings_for
+from infra.catalogue.flags import check_value, findings_for
 from infra.config.load import Loaded, Written, load
 from infra.config.schema import StackConfig
 from infra.config.secrets import SECRETS, set_command
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from infra.targets.base import Target
 
 PROJECT = "hearth"
+# Fields whose values are vLLM's own words.
+_HANDED_ON: Final = ("dtype", "kv_cache_dtype", "quantization")
 _ENGINES: Final = "engines"
 _FLAGS: Final = (str, int, float, bool)
 
@@ -116,7 +118,13 @@ def _flag_findings(
     environment = {str(key): str(value) for key, value in written.items()} if isinstance(written, Mapping) else {}
     found = findings_for(f"hearth:{_ENGINES}", shared, environment, version)
     for name, model in sorted(config.models.items()):
-        found += findings_for(f"hearth:models.{name}", model.args, model.environment, version)
+        path = f"hearth:models.{name}"
+        found += findings_for(path, model.args, model.environment, version)
+        for field in _HANDED_ON:
+            value = getattr(model, field)
+            problem = None if value is None else check_value(field.replace("_", "-"), value, version)
+            if problem is not None:
+                found.append(Finding(f"{path}.{field}", problem.problem, problem.fix, problem.severity))
     return found
 
 

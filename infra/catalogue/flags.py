@@ -142,6 +142,13 @@ def check_environment(environment: Mapping[str, str], version: str) -> list[Flag
     return [problem for name in environment if (problem := _check_variable(name, number)) is not None]
 
 
+def check_value(flag: str, value: Value, version: str) -> FlagProblem | None:
+    """Check what a field of Hearth's own hands to vLLM, as kv_cache_dtype does to kv-cache-dtype."""
+    number = _number(version)
+    found = find_option(flag, number)
+    return None if found is None else _value(flag, found[0], value, number, {}, opposite=False)
+
+
 def findings_for(path: str, args: Mapping[str, Value], environment: Mapping[str, str], version: str) -> list[Finding]:
     """Return both checks as findings below `path` (`hearth:models.coder`, `hearth:engines`)."""
     groups = (("args", check_args(args, version)), ("environment", check_environment(environment, version)))

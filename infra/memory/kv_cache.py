@@ -19,6 +19,7 @@ from infra.memory.weights import Parallel
 _INDEXER_BYTES: Final = 132
 # Latent cache in the fp8_ds_mla layout: 512 fp8 values, 4 scales of 32 bit, 64 rope values of 16 bit.
 _FP8_DS_MLA_BYTES: Final = 656
+_WIDTHS: Final = {"bfloat16": 2, "float16": 2, "half": 2, "float32": 4}
 _FP8_NAMES: Final = ("fp8", "fp8_e4m3", "fp8_e5m2", "fp8_inc", "fp8_ds_mla")
 
 
@@ -102,11 +103,16 @@ class CacheLayout:
         return -(-context // group.block_size)
 
 
+def is_known_dtype(kv_cache_dtype: str) -> bool:
+    """Whether the planner knows how large a number of this type is in the cache, its scales included."""
+    return kv_cache_dtype in {"auto", *_FP8_NAMES, *_WIDTHS}
+
+
 def cache_element_bytes(kv_cache_dtype: str, model_dtype_bytes: int) -> int:
     """Return the bytes of one cached number. `auto` follows the model's own type."""
     if kv_cache_dtype in _FP8_NAMES:
         return 1
-    return {"bfloat16": 2, "float16": 2, "float32": 4}.get(kv_cache_dtype, model_dtype_bytes)
+    return _WIDTHS.get(kv_cache_dtype, model_dtype_bytes)
 
 
 @lru_cache(maxsize=4096)

@@ -10,6 +10,7 @@ from typing import Final
 from infra.interval import GIB, Interval
 from infra.memory.engine import EngineSpec
 from infra.memory.estimate import Estimate, estimate
+from infra.memory.kv_cache import is_known_dtype
 from infra.memory.legality import illegal
 
 # Seen over logged starts: closer than this, another minor version or driver decides (docs/accuracy.md).
@@ -56,6 +57,8 @@ def judge(spec: EngineSpec) -> Judgement:
         return Judgement(Verdict.NO, broken, figures)
     if figures is None:
         return Judgement(Verdict.UNKNOWN, (spec.checkpoint.unknown,), None)
+    if not is_known_dtype(spec.kv_cache_dtype):
+        return Judgement(Verdict.UNKNOWN, (f"nothing is known of the size of a {spec.kv_cache_dtype} cache",), None)
     verdict, reasons = _pool(spec, figures)
     worse, more = _free_memory(spec)
     verdict, reasons = _worst(verdict, worse), (*more, *reasons) if worse is Verdict.NO else (*reasons, *more)

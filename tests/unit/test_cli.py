@@ -74,3 +74,35 @@ def test_the_schema_knows_every_section(capsys: pytest.CaptureFixture[str]) -> N
         "node_exporter",
         "prometheus",
     }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["--model", "Qwen/Qwen3-8B", "--gpu", "H100-80GB", "--context", "8192"], 0, "H100-80GB, vLLM"),
+        (["--model", "Qwen/Qwen3-8B", "--gpu", "T4"], 1, "fix: "),
+        (["--model", "Qwen/Qwen3-8B", "--gpu", "H1000"], 2, "is no card that the catalogue has"),
+        (["--model", "Qwen/Qwen3-8B", "--gpu", "L4", "--fraction", "1.5"], 2, "--fraction: 1.5 is more than the card"),
+        (["--model", "Qwen/Qwen3-8B", "--gpu", "L4", "--dtype", "bogus"], 2, "--dtype: can't be 'bogus'"),
+        (["--model", "nowhere.json", "--gpu", "L4"], 2, "nowhere.json is not there"),
+        (["--model", "org/unheard-of", "--gpu", "L4"], 3, "the catalogue has no org/unheard-of"),
+        (["--model", "Qwen/Qwen3-8B", "--gpu", "B200", "--kv-cache-dtype", "nvfp4"], 3, "nothing is known of the size"),
+    ],
+)
+def test_fit_answers_with_its_exit_code(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, says: str
+) -> None:
+    assert main(["fit", *arguments]) == code
+    printed = capsys.readouterr()
+    assert says in printed.out + printed.err
+
+
+def test_fit_gives_every_term_with_its_bounds(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "--model", "Qwen/Qwen3-8B", "--gpu", "L40S", "--context", "8192", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    terms = ("weights", "activation", "non_torch", "cuda_graph", "kv_cache")
+    for term in (*(f"{name}_gib" for name in terms), "kv_cache_tokens", "max_concurrency"):
+        assert set(answer[term]) == {"low", "value", "high"}
+        assert answer[term]["low"] <= answer[term]["value"] <= answer[term]["high"]
+    assert answer["verdict"] == "fits"
+    assert answer["fixes"] == []
