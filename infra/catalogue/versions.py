@@ -55,7 +55,6 @@ class Behaviour:
     graph_kind: str
     checks_free_memory: bool
     charges_neighbours: bool
-    releases_activation: bool
     groups_hybrid_layers: bool
     padded_group_share: float
     minimum_pool_rule: str
@@ -64,7 +63,6 @@ class Behaviour:
     null_blocks: int
     keeps_two_states: bool
     mla_padded_values: int
-    cpu_pool_is_share: bool
 
     @property
     def name(self) -> str:

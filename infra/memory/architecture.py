@@ -31,11 +31,6 @@ class Attention:
     shares_kv: bool = False
     k_is_v: bool = False
 
-    @property
-    def is_local(self) -> bool:
-        """Whether old tokens' cache can be given back while a request still runs."""
-        return self.window is not None or self.chunk is not None
-
 
 @dataclass(frozen=True)
 class Indexer:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
 
-from infra.catalogue.models import find_model
+from infra.catalogue.models import all_models, find_model
 from infra.memory import quantization as q
 from infra.memory.architecture import Architecture
 from infra.memory.hub_config import architecture_of, read_config
 from infra.memory.keys import UnknownShapeError
 from infra.memory.quantization import Quantization
 
+# Names of one family are alike: only what is nearly the same can be a typo.
+_CLOSE: Final = 0.9
 _FROM_NAME: Final = "quantization"
 CATALOGUE: Final = "catalogue"
 
@@ -57,8 +60,11 @@ def checkpoint_of(name: str, quantization: str | None = None, directory: Path | 
             return Checkpoint(name, None, q.NONE, "config.json", unknown=str(error))
     facts = find_model(name)
     if facts is None:
-        fix = "give the path of its config.json"
-        return Checkpoint(name, None, q.NONE, "none", unknown=f"the catalogue has no {name}; {fix}")
+        close = difflib.get_close_matches(name, all_models(), n=1, cutoff=_CLOSE)
+        fix = f"did you mean {close[0]}; else give" if close else "give"
+        return Checkpoint(
+            name, None, q.NONE, "none", unknown=f"the catalogue has no {name}; {fix} the path of its config.json"
+        )
     try:
         architecture = architecture_of(facts.config)
         own = q.quantization_of(architecture.quantization)

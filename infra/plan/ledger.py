@@ -192,9 +192,16 @@ def _free(spec: EngineSpec, earlier: Sequence[Tenant]) -> Interval:
 def _start_check(spec: EngineSpec, free: Interval, earlier: Sequence[Tenant]) -> tuple[Verdict, str]:
     """Mirror vLLM's own check: as much must be free as the engine asks for, whoever holds the rest."""
     wanted = spec.requested.value
+    names = " and ".join(tenant.instance for tenant in earlier)
+    if earlier and spec.behaviour.charges_neighbours:
+        # 0.8 to 0.9.0 take whatever is on the card for their own (issue 17431): the share has to hold that as well.
+        held = sum(held_bytes(tenant.spec).value for tenant in earlier)
+        figures = judge(spec).estimate
+        if figures is not None and figures.pool.high - held < figures.needed_bytes:
+            text = f"is charged with the {held / GIB:.1f} GiB of {names}, and then has no room for its cache"
+            return Verdict.NO, f"{text}; another version isn't, or its share must hold theirs too"
     if not earlier or wanted <= free.low:
         return Verdict.FITS, ""
-    names = " and ".join(tenant.instance for tenant in earlier)
     text = f"asks for {wanted / GIB:.1f} GiB and {max(0.0, free.value) / GIB:.1f} are free behind {names}"
     if not spec.behaviour.checks_free_memory:
         return (Verdict.TIGHT, f"{text}; this version doesn't check and may run out of memory later")

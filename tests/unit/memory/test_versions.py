@@ -46,7 +46,6 @@ def test_a_version_is_read(text: str, version: tuple[int, ...] | None) -> None:
         ("sampler_or", "0.11.0", "flashinfer", "0.11.1", ""),
         ("batches_in_flight", "0.25.1", 1, "0.26.0", 2),
         ("null_blocks", "0.28.0", 0, "0.29.0", 1),
-        ("releases_activation", "0.27.1", False, "0.28.0", True),
         ("mla_padded_values", "0.7.3", 640, "0.8.0", 0),
     ],
 )

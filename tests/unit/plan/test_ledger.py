@@ -34,7 +34,7 @@ def test_the_second_runner_gives_back_what_only_its_profile_run_takes() -> None:
 
 
 def test_a_version_that_does_not_check_may_fail_later() -> None:
-    made = both_halves("0.8.5")
+    made = both_halves("0.6.6")
     assert entry(made, "b").verdict is Verdict.TIGHT
     assert "doesn't check and may run out of memory later" in entry(made, "b").reasons[0]
 
@@ -118,3 +118,13 @@ def test_the_planned_version_is_that_of_the_image(image: str | None, version: st
     config = config_of({"a": engine()}, images={"vllm": image} if image else {})
     assert version_of(config) == version
     assert planned({"a": engine()}, images={"vllm": image} if image else {}).vllm_version == version
+
+
+def test_versions_that_charge_an_engine_with_its_neighbours_say_so() -> None:
+    def verdicts(version: str) -> dict[str, str]:
+        models = {name: engine(memory_fraction=0.45, place="box", gpus=["0"]) for name in ("a", "b")}
+        made = planned(models, {"box": host(1)}, images={"vllm": f"vllm/vllm-openai:v{version}"})
+        return {name: str(entry.verdict) for name, entry in made.entries.items()}
+
+    assert verdicts("0.8.5") == {"a": "fits", "b": "no"}
+    assert verdicts("0.9.2") == {"a": "fits", "b": "fits"}
