@@ -86,7 +86,9 @@ def _need(spec: EngineSpec, users: int, *, must: bool) -> Need | None:
     # At most: each neighbour's own doubt would else leave the last one that starts too little.
     outside = context_bytes(spec).high
     if figures is not None and spec.graphs_are_outside:
-        outside += max(figures.graphs.high, capture_bytes(spec, figures))
+        outside += figures.graphs.high
+        # While it records them an engine wants more beside its share than it keeps.
+        most = min(most, free_at_start(spec).value - capture_bytes(spec, figures))
     most = min(most, total - outside)
     if spec.fraction is not None:
         return Need(spec.requested.value, 0.0, outside, most, is_fixed=True)
@@ -96,6 +98,9 @@ def _need(spec: EngineSpec, users: int, *, must: bool) -> Need | None:
     per_user = figures.needed_bytes if figures.layout is not None and spec.kv_cache_bytes is None else 0.0
     least = terms + per_user * users + _COMFORT_BYTES
     least = math.ceil(least / total / _STEP) * _STEP * total
+    if spec.behaviour.charges_neighbours:
+        # Such a version can't share: what a neighbour holds is taken from its own share.
+        least = max(least, most)
     if least > most and not must:
         return None
     return Need(min(least, most), per_user, outside, most, is_fixed=False)

@@ -53,10 +53,12 @@ def test_every_offered_fix_mends_its_engine(
     hosts = {"box": {"gpus": cards(max(2, number), card)}}
     images = {"vllm": f"vllm/vllm-openai:v{version}"}
     made = planned(models, hosts, images=images)
+    wrong = {finding.path for finding in errors(made)}
     for entry in made.entries.values():
         assert isinstance(entry, Entry)
         for fix in entry.fixes:
-            if fix.setting not in SETTINGS:
+            # A fix is for one engine: what another one that doesn't start takes of the cards, nobody can promise.
+            if fix.setting not in SETTINGS or wrong - {f"hearth:models.{entry.model}"}:
                 continue
             again = planned({**models, entry.model: edited(models[entry.model], fix)}, hosts, images=images)
             assert f"hearth:models.{entry.model}" not in {finding.path for finding in errors(again)}, fix.text
