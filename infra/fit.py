@@ -172,14 +172,10 @@ def _data(spec: EngineSpec, judged: Judgement, fixes: Sequence[Fix]) -> Mapping[
         answer[name] = None if figures is None else getattr(figures, term).in_gib()
     answer["requested_gib"] = spec.requested.in_gib()
     answer["kv_cache_needed_gib"] = None if figures is None else round(figures.needed_bytes / GIB, 3)
-    answer["kv_cache_tokens"] = None if figures is None else _bounds(figures.tokens, 0)
-    answer["max_concurrency"] = None if figures is None else _bounds(figures.concurrency, 2)
+    answer["kv_cache_tokens"] = None if figures is None else figures.tokens.rounded(0)
+    answer["max_concurrency"] = None if figures is None else figures.concurrency.rounded(2)
     answer["longest_context"] = None if figures is None else figures.longest_context
     return answer
-
-
-def _bounds(size: Interval, digits: int) -> Mapping[str, float]:
-    return {"low": round(size.low, digits), "value": round(size.value, digits), "high": round(size.high, digits)}
 
 
 def _notes(spec: EngineSpec) -> list[str]:

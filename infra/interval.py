@@ -50,13 +50,17 @@ class Interval:
         """Return the quantity with everything below `least` lifted to it."""
         return Interval(max(self.low, least), max(self.value, least), max(self.high, least))
 
-    def in_gib(self) -> dict[str, float]:
-        """Return bytes as GiB with the three figures by name, as reports show them."""
+    def rounded(self, digits: int) -> dict[str, float]:
+        """Return the three figures by name, as reports show them."""
         return {
-            "low": round(self.low / GIB, 3),
-            "value": round(self.value / GIB, 3),
-            "high": round(self.high / GIB, 3),
+            "low": round(self.low, digits),
+            "value": round(self.value, digits),
+            "high": round(self.high, digits),
         }
+
+    def in_gib(self) -> dict[str, float]:
+        """Return bytes as GiB, rounded to three digits."""
+        return self.scaled(1 / GIB).rounded(3)
 
 
 ZERO: Final = Interval.exact(0.0)

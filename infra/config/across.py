@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from infra.config.inventory import Host, Inventory
 from infra.config.models import ModelServer
 from infra.config.schema import StackConfig
-from infra.config.types import cores_of
+from infra.config.types import cores_of, reachable
 from infra.errors import Finding
 
 
@@ -18,8 +18,9 @@ def findings_across(config: StackConfig) -> list[Finding]:
     found = []
     for name, host in config.inventory.hosts.items():
         found += _host_findings(f"hearth:inventory.hosts.{name}", host)
-    for name in config.inventory.groups:
-        if name in _groups_below(config.inventory, name):
+    children = {name: group.children for name, group in config.inventory.groups.items()}
+    for name, below in children.items():
+        if name in reachable(below, children):
             problem = "contains itself in a circle"
             found.append(Finding(f"hearth:inventory.groups.{name}.children", problem, "remove one of the children"))
         if name in config.inventory.hosts:
@@ -56,17 +57,6 @@ def _connection_problem(connection: str) -> str | None:
     if parts.scheme == "unix" and not parts.path.strip("/"):
         return f"{connection!r} names no socket"
     return None
-
-
-def _groups_below(inventory: Inventory, name: str) -> set[str]:
-    below: set[str] = set()
-    queue = list(inventory.groups[name].children)
-    while queue:
-        child = queue.pop()
-        if child in inventory.groups and child not in below:
-            below.add(child)
-            queue.extend(inventory.groups[child].children)
-    return below
 
 
 def _card_findings(path: str, model: ModelServer, inventory: Inventory) -> list[Finding]:

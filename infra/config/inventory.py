@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from infra.config.types import CpuSet, Model, PlaceName, SizeBytes, Slug
+from infra.config.types import CpuSet, Model, PlaceName, SizeBytes, Slug, reachable
 
 
 def _connection(value: str) -> str:
@@ -104,12 +104,6 @@ class Inventory(Model):
         """Return the hosts that `name` (a host or a group) stands for, in inventory order; empty when unknown."""
         if name in self.hosts:
             return (name,)
-        wanted: set[str] = set()
-        queue, seen = [name], set[str]()
-        while queue:
-            group = queue.pop()
-            if group in self.groups and group not in seen:
-                seen.add(group)
-                wanted.update(self.groups[group].hosts)
-                queue.extend(self.groups[group].children)
+        groups = reachable([name], {known: group.children for known, group in self.groups.items()})
+        wanted = {host for group in groups for host in self.groups[group].hosts}
         return tuple(host for host in self.hosts if host in wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
 from pydantic import Field
@@ -9,7 +10,7 @@ from pydantic import Field
 from infra.config.inventory import Inventory
 from infra.config.models import ModelServer
 from infra.config.restart import Restart
-from infra.config.types import ImageRef, Model, Slug, size_text
+from infra.config.types import ImageRef, Model, Slug, reachable, size_text
 from infra.errors import Finding
 
 # NCCL's and the workers' buffers of a small group; the multi-GPU examples of vLLM use ten times as much.
@@ -59,11 +60,14 @@ class StackConfig(Model):
                 for child in members.children
                 if child not in self.inventory.groups
             ]
+        before = {name: model.after for name, model in self.models.items()}
         for name, model in self.models.items():
-            found += self._model_findings(f"hearth:models.{name}", name, model)
+            found += self._model_findings(f"hearth:models.{name}", name, model, before)
         return found
 
-    def _model_findings(self, path: str, name: str, model: ModelServer) -> list[Finding]:
+    def _model_findings(
+        self, path: str, name: str, model: ModelServer, before: Mapping[str, Iterable[str]]
+    ) -> list[Finding]:
         found = []
         if model.place and not self.inventory.members(model.place):
             known = ", ".join([*self.inventory.hosts, *self.inventory.groups])
@@ -78,7 +82,7 @@ class StackConfig(Model):
             for other in model.after
             if other not in others
         ]
-        if name in self._before(name):
+        if name in reachable(model.after, before):
             found.append(Finding(f"{path}.after", "waits for itself in a circle", "remove one of the after: entries"))
         if model.device == "cpu" and (model.gpus or model.tensor_parallel > 1 or model.pipeline_parallel > 1):
             found.append(
@@ -101,13 +105,3 @@ class StackConfig(Model):
             fix = f"add place: with one of {', '.join(self.inventory.hosts)}"
             found.append(Finding(f"{path}.gpus", "names cards without the host they are in", fix))
         return found
-
-    def _before(self, name: str) -> set[str]:
-        before: set[str] = set()
-        queue = list(self.models[name].after)
-        while queue:
-            other = queue.pop()
-            if other in self.models and other not in before:
-                before.add(other)
-                queue.extend(self.models[other].after)
-        return before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
@@ -150,6 +151,18 @@ Fraction = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 ImageRef = Annotated[str, AfterValidator(_image_ref)]
 CpuSet = Annotated[str, BeforeValidator(_cpu_set)]
 Address = Annotated[str, AfterValidator(_address)]
+
+
+def reachable(first: Iterable[str], following: Mapping[str, Iterable[str]]) -> set[str]:
+    """Return the names that are reached from the first ones; those that `following` doesn't have are left out."""
+    found: set[str] = set()
+    queue = list(first)
+    while queue:
+        name = queue.pop()
+        if name in following and name not in found:
+            found.add(name)
+            queue.extend(following[name])
+    return found
 
 
 def cores_of(cpu_set: str) -> frozenset[int]:

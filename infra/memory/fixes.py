@@ -7,16 +7,15 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
-from infra.interval import GIB
 from infra.memory.engine import Card, EngineSpec
 from infra.memory.legality import legal_sizes
-from infra.memory.verdict import Judgement, Verdict, judge, with_fraction
+from infra.memory.verdict import COMFORT_BYTES, Judgement, Verdict, judge, with_fraction
 
 # A share above this leaves no room for the CUDA context of the process itself.
 _MOST_FRACTION: Final = 0.97
 _FRACTION_STEP: Final = 0.01
 _FEW_SEQUENCES: Final = (256, 128, 64, 32, 16, 8)
-_ROUND_CONTEXT: Final = 256
+ROUND_CONTEXT: Final = 256
 _SHORTEST_WORTH_OFFERING: Final = 1024
 _MOST_FIXES: Final = 5
 # Two hosts of eight.
@@ -141,9 +140,9 @@ def _smaller_batches(spec: EngineSpec) -> Iterable[Candidate]:
 def _shorter_context(spec: EngineSpec, before: Judgement) -> Iterable[Candidate]:
     if before.estimate is None or before.estimate.layout is None:
         return
-    layout, low = before.estimate.layout, before.estimate.pool.low - 0.25 * GIB
+    layout, low = before.estimate.layout, before.estimate.pool.low - COMFORT_BYTES
     length = layout.longest_context(low, spec.batched_tokens, spec.tokens - 1)
-    length -= length % _ROUND_CONTEXT
+    length -= length % ROUND_CONTEXT
     if length >= _SHORTEST_WORTH_OFFERING:
         yield f"context: {length}", "context", str(length), replace(spec, context=length)
 
@@ -155,8 +154,8 @@ def _combined(spec: EngineSpec) -> Iterable[Candidate]:
     figures = judge(changed).estimate
     if figures is None or figures.layout is None:
         return
-    length = figures.layout.longest_context(figures.pool.low - 0.25 * GIB, spec.batched_tokens, spec.tokens - 1)
-    length -= length % _ROUND_CONTEXT
+    length = figures.layout.longest_context(figures.pool.low - COMFORT_BYTES, spec.batched_tokens, spec.tokens - 1)
+    length -= length % ROUND_CONTEXT
     if length >= _SHORTEST_WORTH_OFFERING:
         change = f"context: {length} with max_sequences: {few}"
         yield change, "context,max_sequences", f"{length},{few}", replace(changed, context=length)

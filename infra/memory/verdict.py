@@ -14,7 +14,7 @@ from infra.memory.kv_cache import is_known_dtype
 from infra.memory.legality import illegal
 
 # Seen over logged starts: closer than this, another minor version or driver decides (docs/accuracy.md).
-_COMFORT_BYTES: Final = 0.25 * GIB
+COMFORT_BYTES: Final = 0.25 * GIB
 # What a capture needs beside the graphs while it runs, where graphs are outside the budget.
 _CAPTURE_SPARE_BYTES: Final = 0.3 * GIB
 # Its expert kernels take new memory behind the profile run, so that the sampler's warm-up finds the room taken: four
@@ -94,7 +94,7 @@ def _pool(spec: EngineSpec, figures: Estimate) -> tuple[Verdict, tuple[str, ...]
     if pool.high < needed:
         return Verdict.NO, (f"{request}, {_gib(pool.value)} are left",)
     bounds = f"{_gib(pool.value)} are left (between {_gib(pool.low)} and {_gib(pool.high)})"
-    if pool.low - min(_COMFORT_BYTES, 0.02 * spec.requested.value) < needed:
+    if pool.low - min(COMFORT_BYTES, 0.02 * spec.requested.value) < needed:
         return Verdict.TIGHT, (f"{request}, {bounds}",)
     return Verdict.FITS, (f"{request}, {bounds}",)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from infra.interval import GIB, Interval
+from infra.interval import GIB
 from infra.plan.ledger import CardRow, Entry
 from infra.plan.machine import CpuEntry, HostRow
 from infra.plan.plan import Plan
@@ -55,8 +55,8 @@ def _entry(entry: Entry) -> Mapping[str, Any]:
             "cuda_graph_gib": figures.graphs.in_gib(),
             "kv_cache_gib": figures.pool.in_gib(),
             "needed_gib": round(figures.needed_bytes / GIB, 3),
-            "kv_cache_tokens": _rounded(figures.tokens, 0),
-            "max_concurrency": _rounded(figures.concurrency, 2),
+            "kv_cache_tokens": figures.tokens.rounded(0),
+            "max_concurrency": figures.concurrency.rounded(2),
             "longest_context": figures.longest_context,
         }
     return {
@@ -98,12 +98,4 @@ def _cpu_entry(entry: CpuEntry) -> Mapping[str, Any]:
         "kv_cache_gib": round(judged.pool_bytes / GIB, 3),
         "kv_cache_tokens": judged.tokens,
         "max_concurrency": round(judged.concurrency, 2),
-    }
-
-
-def _rounded(interval: Interval, digits: int) -> Mapping[str, float]:
-    return {
-        "low": round(interval.low, digits),
-        "value": round(interval.value, digits),
-        "high": round(interval.high, digits),
     }

@@ -13,10 +13,10 @@ from infra.interval import GIB
 from infra.memory.engine import Card, EngineSpec
 from infra.memory.estimate import estimate
 from infra.memory.legality import illegal
-from infra.memory.verdict import Verdict, capture_bytes, context_bytes, free_at_start, judge
+from infra.memory.verdict import COMFORT_BYTES, Verdict, capture_bytes, context_bytes, free_at_start, judge
 
 # The planner's own margin between fits and tight (infra/memory/verdict.py), with the last digit of a fraction.
-_COMFORT_BYTES: Final = 0.27 * GIB
+DEALT_COMFORT_BYTES: Final = COMFORT_BYTES + 0.02 * GIB
 _STEP: Final = 0.001
 # With context: auto an engine is placed for at least this many tokens, and gets what is left over.
 _LEAST_AUTO_CONTEXT: Final = 8192
@@ -96,7 +96,7 @@ def _need(spec: EngineSpec, users: int, *, must: bool) -> Need | None:
         return Need(min(_WHOLE_CARD * total, most), 0.0, outside, most, is_fixed=True)
     terms = spec.requested.value - figures.pool.low if spec.kv_cache_bytes is None else _fixed_terms(spec)
     per_user = figures.needed_bytes if figures.layout is not None and spec.kv_cache_bytes is None else 0.0
-    least = terms + per_user * users + _COMFORT_BYTES
+    least = terms + per_user * users + DEALT_COMFORT_BYTES
     least = math.ceil(least / total / _STEP) * _STEP * total
     if spec.behaviour.charges_neighbours:
         # Such a version can't share: what a neighbour holds is taken from its own share.

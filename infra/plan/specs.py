@@ -33,8 +33,7 @@ class Engines:
 
     def checkpoint(self, model: ModelServer) -> Checkpoint:
         """Return what a model is; synthetic ones are in the catalogue under that name."""
-        name = SYNTHETIC if model.source == SYNTHETIC else model.source
-        return checkpoint_of(name, model.quantization, self.root)
+        return checkpoint_of(model.source, model.quantization, self.root)
 
     def spec(self, model: ModelServer, card: Card) -> EngineSpec:
         """Return the engine on a kind of card; `auto` values are left open."""

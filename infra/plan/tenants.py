@@ -8,12 +8,12 @@ from typing import Final
 
 from infra.config.models import SYNTHETIC, ModelServer
 from infra.config.schema import StackConfig
-from infra.interval import GIB
 from infra.memory.engine import EngineSpec
 from infra.memory.estimate import estimate
+from infra.memory.fixes import ROUND_CONTEXT
 from infra.plan.cards import Slot
 from infra.plan.ledger import Tenant
-from infra.plan.needs import Need
+from infra.plan.needs import DEALT_COMFORT_BYTES, Need
 from infra.plan.plan import Placement
 from infra.plan.search import Item, Solution, is_linked
 from infra.plan.shares import Claim, fraction_of, solve_shares
@@ -23,8 +23,6 @@ from infra.plan.specs import Engines
 _START_SYNTHETIC_S: Final = 600.0
 _START_LOCAL_S: Final = 900.0
 _START_HUB_S: Final = 3600.0
-_ROUND_CONTEXT: Final = 256
-_COMFORT_BYTES: Final = 0.27 * GIB
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +108,9 @@ def _longest(spec: EngineSpec, users: int) -> int | None:
     if architecture is None or figures is None or figures.layout is None:
         return None
     most = architecture.default_context
-    pool = (figures.pool.low - _COMFORT_BYTES) / users
+    pool = (figures.pool.low - DEALT_COMFORT_BYTES) / users
     length = figures.layout.longest_context(pool, spec.batched_tokens, most)
-    return max(16, length if length == most else length - length % _ROUND_CONTEXT)
+    return max(16, length if length == most else length - length % ROUND_CONTEXT)
 
 
 def _cause(item: Item, place: tuple[Slot, ...], solution: Solution) -> str:

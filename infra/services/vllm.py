@@ -143,7 +143,7 @@ def _command(
     serve = ("vllm", "serve", path, *arguments)
     if model.source != SYNTHETIC:
         return serve
-    context = str(placement.context or 2048)
+    context = str(placement.context)
     make = f'python3 {_SYNTHETIC_SCRIPT} "$0" {placement.model} {context} && exec "$@"'
     return ("/bin/sh", "-c", make, path, *serve)
 
