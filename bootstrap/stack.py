@@ -149,7 +149,9 @@ def ensure_backend() -> None:
     if backend.startswith("file:///"):
         Path(backend.removeprefix("file://")).mkdir(parents=True, exist_ok=True)
     file = paths.passphrase_file()
-    if "PULUMI_CONFIG_PASSPHRASE" in os.environ or "PULUMI_CONFIG_PASSPHRASE_FILE" in os.environ or file.exists():
+    # A shell with .hearth/env.sh names Hearth's own file, which isn't there before the first deployment.
+    named = os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE", str(file))
+    if "PULUMI_CONFIG_PASSPHRASE" in os.environ or named != str(file) or file.exists():
         return
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f"{file.name}.{os.getpid()}")

@@ -51,6 +51,13 @@ def test_the_passphrase_is_made_once_and_only_its_owner_reads_it() -> None:
     assert len(text) >= 40
 
 
+@pytest.mark.usefixtures("checkout")
+def test_a_shell_that_names_the_passphrase_before_it_exists_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE_FILE", str(paths.passphrase_file()))
+    stack.ensure_backend()
+    assert paths.passphrase_file().read_text()
+
+
 def test_a_passphrase_of_the_users_is_left_to_the_user(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "own")
     stack.ensure_backend()
