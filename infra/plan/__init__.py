@@ -2,13 +2,14 @@
 
 from infra.plan.data import plan_data
 from infra.plan.placement import Previous, make_plan
-from infra.plan.plan import ENGINE_PORT, Placement, Plan
+from infra.plan.plan import ENGINE_PORT, STATUS_PORT, Placement, Plan
 from infra.plan.previous import file_of, previous_text, read_previous
 from infra.plan.specs import shm_bytes
 from infra.plan.text import plan_text
 
 __all__ = [
     "ENGINE_PORT",
+    "STATUS_PORT",
     "Placement",
     "Plan",
     "Previous",

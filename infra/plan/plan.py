@@ -11,6 +11,8 @@ from infra.plan.ledger import CardRow, Entry
 from infra.plan.machine import CpuEntry, HostRow
 
 ENGINE_PORT: Final = 8000
+# Where an engine's entry point tells how it is: health and metrics, beside the engine's own port.
+STATUS_PORT: Final = 8001
 
 
 @dataclass(frozen=True)
