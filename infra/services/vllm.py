@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import ClassVar, Final
 
 from pydantic import Field
@@ -15,7 +16,7 @@ from infra.config.schema import StackConfig
 from infra.config.secrets import SecretRef
 from infra.plan import ENGINE_PORT, STATUS_PORT, Placement, Plan, shm_bytes
 from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, Settings, Volume, Workload
-from infra.services.files import asset, assets, json_text
+from infra.services.files import asset, assets, json_lines
 
 # docs.vllm.ai "Using Docker": one repository per device; CPU tags always end with the architecture.
 VERSION: Final = f"v{PINNED}"
@@ -76,21 +77,20 @@ class Vllm(Service[VllmSettings]):
 
     def _workload(self, settings: VllmSettings, context: Context, placement: Placement) -> Workload:
         model = context.config.models[placement.model]
-        restart = model.restart or settings.restart or context.config.restart
         return Workload(
             instance=placement.instance,
             service=self.name,
             host=placement.host,
             image=self.image_for(model, context.config),
             command=("python3", _ENTRY_POINT),
-            restart=restart,
+            restart=model.restart or settings.restart or context.config.restart,
             aliases=(placement.model,) if model.replicas > 1 else (),
             environment={**_environment(placement, model), **settings.environment, **model.environment},
             secret_environment={
                 "VLLM_API_KEY": SecretRef("engineKey"),
                 **({"HF_TOKEN": SecretRef("hfToken")} if model.gated else {}),
             },
-            files=_files(placement, model, settings.args, restart),
+            files=_files(placement, model, settings.args),
             volumes=(*_volumes(placement, model), Volume("start-locks", _LOCKS, host_path=_LOCKS)),
             probe=Probe(STATUS_PORT, "/health", interval_s=5.0, timeout_s=10.0, retries=3),
             start_timeout_s=placement.start_timeout_s,
@@ -119,9 +119,7 @@ def _served_from(placement: Placement, model: ModelServer) -> str:
     return model.source
 
 
-def engine_arguments(
-    placement: Placement, model: ModelServer, shared: Mapping[str, Flag], timeout_stop_s: float
-) -> tuple[str, ...]:
+def engine_arguments(placement: Placement, model: ModelServer, shared: Mapping[str, Flag]) -> tuple[str, ...]:
     """Return what follows `vllm serve`: the model's path or hub id, and every flag."""
     path = _served_from(placement, model)
     flags: dict[str, Flag] = {
@@ -129,7 +127,7 @@ def engine_arguments(
         "port": ENGINE_PORT,
         "served-model-name": placement.model,
         "dtype": model.dtype,
-        "shutdown-timeout": int(timeout_stop_s * _DRAIN_SHARE),
+        "shutdown-timeout": int(placement.restart.timeout_stop_s * _DRAIN_SHARE),
     }
     optional: dict[str, str | int | float | None] = {
         "revision": model.revision,
@@ -154,9 +152,7 @@ def engine_arguments(
     return (path, *arguments)
 
 
-def _files(
-    placement: Placement, model: ModelServer, shared: Mapping[str, Flag], restart: Restart
-) -> tuple[ConfigFile, ...]:
+def _files(placement: Placement, model: ModelServer, shared: Mapping[str, Flag]) -> tuple[ConfigFile, ...]:
     """Return the entry point, its settings, and what makes a synthetic model."""
     path = _served_from(placement, model)
     is_synthetic = model.source == SYNTHETIC
@@ -168,13 +164,15 @@ def _files(
         "cards": placement.gpus,
         "port": ENGINE_PORT,
         "status_port": STATUS_PORT,
-        "prepare": ("python3", _SYNTHETIC_SCRIPT, path, placement.model, str(placement.context)) if is_synthetic else (),
-        "command": ("vllm", "serve", *engine_arguments(placement, model, shared, restart.timeout_stop)),
-        "promise": PROMISE,
+        "prepare": ("python3", _SYNTHETIC_SCRIPT, path, placement.model, str(placement.context))
+        if is_synthetic
+        else (),
+        "command": ("vllm", "serve", *engine_arguments(placement, model, shared)),
+        "promise": asdict(placement.restart),
     }
     return (
         *(ConfigFile(f"{_ENTRY_POINT}/{name}", text) for name, text in assets("engine").items()),
-        ConfigFile(_ENTRY_SETTINGS, json_text(settings)),
+        ConfigFile(_ENTRY_SETTINGS, json_lines(settings)),
         *((ConfigFile(_SYNTHETIC_SCRIPT, asset("synthetic_model.py")),) if is_synthetic else ()),
     )
 
