@@ -142,7 +142,7 @@ def engine_arguments(placement: Placement, model: ModelServer, shared: Mapping[s
         "pipeline-parallel-size": model.pipeline_parallel if model.pipeline_parallel > 1 else None,
         "max-loras": model.loras or None,
         "max-lora-rank": model.lora_rank if model.loras else None,
-        "runner": "pooling" if model.kind == "embedding" else None,
+        "runner": None if model.kind == "chat" else "pooling",
     }
     flags |= {flag: value for flag, value in optional.items() if value is not None}
     flags |= {"enable-expert-parallel": True} if model.expert_parallel else {}
