@@ -8,10 +8,12 @@ from typing import ClassVar, Final
 from pydantic import Field
 
 from images import recipes
+from infra.catalogue.rendered import flags_of, rendered_findings
 from infra.catalogue.versions import PINNED
 from infra.config.models import SYNTHETIC, ModelServer
 from infra.config.schema import StackConfig
 from infra.config.secrets import SecretRef
+from infra.errors import Finding
 from infra.plan import ENGINE_PORT, Placement, Plan, shm_bytes
 from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, Settings, Volume, Workload
 from infra.services.files import asset
@@ -65,6 +67,20 @@ class Vllm(Service[VllmSettings]):
         """Return one workload per engine."""
         return tuple(self._workload(settings, context, placement) for placement in context.plan.placements)
 
+    def findings(self, settings: VllmSettings, context: Context) -> tuple[Finding, ...]:
+        """Return what the version of the engines' image doesn't take of what Hearth writes for them."""
+        version = context.plan.vllm_version
+        found: list[Finding] = []
+        for placement in context.plan.placements:
+            model = context.config.models[placement.model]
+            restart = model.restart or settings.restart or context.config.restart
+            flags = flags_of(engine_arguments(placement, model, settings.args, restart.timeout_stop))
+            by_people = {flag.replace("_", "-") for flag in (*settings.args, *model.args)}
+            own = {flag: value for flag, value in flags.items() if flag.removeprefix("no-") not in by_people}
+            environment = _environment(placement, model)
+            found += rendered_findings(placement.model, own, environment, version, written=model.model_fields_set)
+        return tuple(dict.fromkeys(found))
+
     def _workload(self, settings: VllmSettings, context: Context, placement: Placement) -> Workload:
         model = context.config.models[placement.model]
         restart = model.restart or settings.restart or context.config.restart
@@ -109,10 +125,10 @@ def _served_from(placement: Placement, model: ModelServer) -> str:
     return model.source
 
 
-def _command(
+def engine_arguments(
     placement: Placement, model: ModelServer, shared: Mapping[str, Flag], timeout_stop_s: float
 ) -> tuple[str, ...]:
-    path = _served_from(placement, model)
+    """Return what stands behind `vllm serve`: the model, and every flag that Hearth or people write."""
     flags: dict[str, Flag] = {
         "host": "0.0.0.0",  # noqa: S104 - inside the container's own network
         "port": ENGINE_PORT,
@@ -139,13 +155,18 @@ def _command(
     flags |= {"enable-expert-parallel": True} if model.expert_parallel else {}
     flags |= {"enable-lora": True} if model.loras else {}
     flags |= {**shared, **model.args}
-    arguments = [part for flag, value in flags.items() for part in _flag(flag, value)]
-    serve = ("vllm", "serve", path, *arguments)
+    return (_served_from(placement, model), *(part for flag, value in flags.items() for part in _flag(flag, value)))
+
+
+def _command(
+    placement: Placement, model: ModelServer, shared: Mapping[str, Flag], timeout_stop_s: float
+) -> tuple[str, ...]:
+    serve = ("vllm", "serve", *engine_arguments(placement, model, shared, timeout_stop_s))
     if model.source != SYNTHETIC:
         return serve
     context = str(placement.context)
     make = f'python3 {_SYNTHETIC_SCRIPT} "$0" {placement.model} {context} && exec "$@"'
-    return ("/bin/sh", "-c", make, path, *serve)
+    return ("/bin/sh", "-c", make, _served_from(placement, model), *serve)
 
 
 def _flag(flag: str, value: object) -> tuple[str, ...]:
