@@ -75,8 +75,8 @@ class Vllm(Service[VllmSettings]):
             model = context.config.models[placement.model]
             restart = model.restart or settings.restart or context.config.restart
             flags = flags_of(engine_arguments(placement, model, settings.args, restart.timeout_stop))
-            by_people = {flag.replace("_", "-") for flag in (*settings.args, *model.args)}
-            own = {flag: value for flag, value in flags.items() if flag.removeprefix("no-") not in by_people}
+            by_people = {*settings.args, *model.args}
+            own = {flag: value for flag, value in flags.items() if not {flag, flag.removeprefix("no-")} & by_people}
             environment = _environment(placement, model)
             found += rendered_findings(placement.model, own, environment, version, written=model.model_fields_set)
         return tuple(dict.fromkeys(found))

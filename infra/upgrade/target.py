@@ -41,7 +41,7 @@ def build_at(written: Written, stack: str, found: list[Finding], before: Built, 
     }
     own = written.values.get("images")
     # A stack without engines has no image to move; of several, any one tells the planner the version.
-    moved = {"vllm": image for image in images.values()}
+    moved = {"vllm": next(iter(images.values()))} if images else {}
     at = replace(written, values={**written.values, "images": {**(own if isinstance(own, Mapping) else {}), **moved}})
     previous = {one.instance: (one.host, one.gpus) for one in before.plan.placements if one.gpus}
     built, findings = build(at, stack, found, previous=previous)
