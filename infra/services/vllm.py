@@ -73,13 +73,18 @@ class Vllm(Service[VllmSettings]):
         found: list[Finding] = []
         for placement in context.plan.placements:
             model = context.config.models[placement.model]
-            restart = model.restart or settings.restart or context.config.restart
-            flags = flags_of(engine_arguments(placement, model, settings.args, restart.timeout_stop))
+            flags = flags_of(self.arguments(settings, context, placement))
             by_people = {*settings.args, *model.args}
             own = {flag: value for flag, value in flags.items() if not {flag, flag.removeprefix("no-")} & by_people}
             environment = _environment(placement, model)
             found += rendered_findings(placement.model, own, environment, version, written=model.model_fields_set)
         return tuple(dict.fromkeys(found))
+
+    def arguments(self, settings: VllmSettings, context: Context, placement: Placement) -> tuple[str, ...]:
+        """Return what stands behind `vllm serve` for one engine, however its container starts it."""
+        model = context.config.models[placement.model]
+        restart = model.restart or settings.restart or context.config.restart
+        return engine_arguments(placement, model, settings.args, restart.timeout_stop)
 
     def _workload(self, settings: VllmSettings, context: Context, placement: Placement) -> Workload:
         model = context.config.models[placement.model]

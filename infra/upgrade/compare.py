@@ -10,6 +10,7 @@ from typing import Final
 
 from infra.catalogue.defaults import ChangedDefault, changed_defaults
 from infra.catalogue.flag_table import version_text, versions
+from infra.catalogue.flags import Value
 from infra.catalogue.metrics import missing_metrics
 from infra.catalogue.rendered import flags_of
 from infra.catalogue.versions import parse_version
@@ -19,7 +20,7 @@ from infra.plan import Plan
 from infra.plan.ledger import Entry
 from infra.plan.machine import CpuEntry
 from infra.services.base import Workload
-from infra.services.vllm import Vllm
+from infra.services.vllm import Vllm, VllmSettings
 from infra.upgrade.target import Target
 
 _METRIC: Final = re.compile(r"vllm:[a-z0-9_]+")
@@ -126,7 +127,7 @@ def compare(before: Built, findings: Sequence[Finding], after: Target) -> Upgrad
         defaults=_defaults(before, after.built),
         metrics=_metrics(before.workloads, plans),
         memory=_memory(*plans),
-        replaced=_replaced(before.workloads, after.workloads),
+        replaced=_replaced((before.workloads, _flags(before)), (after.workloads, _flags(after.built))),
         stay=tuple(sorted({one.instance for one in before.workloads if one in after.workloads})),
         notes=tuple(_notes(before, after)),
     )
@@ -151,7 +152,7 @@ def _defaults(before: Built, after: Built) -> tuple[tuple[ChangedDefault, tuple[
     assert old is not None
     assert new is not None
     found: dict[ChangedDefault, set[str]] = {}
-    given = {one.instance: set(flags_of(one.command)) for one in before.workloads if one.service == Vllm.name}
+    given = _flags(before)
     for placement in before.plan.placements:
         model = before.config.models[placement.model]
         flags = {flag.partition(".")[0].replace("_", "-") for flag in given[placement.instance]}
@@ -160,6 +161,14 @@ def _defaults(before: Built, after: Built) -> tuple[tuple[ChangedDefault, tuple[
         for change in (*changes, *_by_card(*entries, flags)):
             found.setdefault(change, set()).add(placement.model)
     return tuple((change, tuple(sorted(models))) for change, models in sorted(found.items()))
+
+
+def _flags(built: Built) -> Mapping[str, Mapping[str, Value]]:
+    """Return the flags of every engine, by instance."""
+    settings = built.declaration.settings[Vllm.name]
+    assert isinstance(settings, VllmSettings)
+    context = built.declaration.context
+    return {one.instance: flags_of(Vllm().arguments(settings, context, one)) for one in built.plan.placements}
 
 
 def _by_card(
@@ -222,33 +231,33 @@ def _figures(plan: Plan) -> Mapping[str, Figures]:
     return found
 
 
-def _replaced(before: Sequence[Workload], after: Sequence[Workload]) -> tuple[ContainerRow, ...]:
-    old, new = ({(one.host, one.instance): one for one in several} for several in (before, after))
+_Running = tuple[Sequence[Workload], Mapping[str, Mapping[str, Value]]]
+
+
+def _replaced(before: _Running, after: _Running) -> tuple[ContainerRow, ...]:
+    old, new = ({(one.host, one.instance): one for one in several} for several, _ in (before, after))
     rows = []
     for host, name in dict.fromkeys((*old, *new)):
         first, then = old.get((host, name)), new.get((host, name))
         if first == then:
             continue
         images = (first.image if first else None, then.image if then else None)
-        rows.append(ContainerRow(name, host, *images, tuple(_differences(first, then))))
+        changed = _differences(first, then, (before[1].get(name, {}), after[1].get(name, {})))
+        rows.append(ContainerRow(name, host, *images, tuple(changed)))
     return tuple(rows)
 
 
-def _differences(before: Workload | None, after: Workload | None) -> Iterable[str]:
+def _differences(
+    before: Workload | None, after: Workload | None, flags: tuple[Mapping[str, Value], Mapping[str, Value]]
+) -> Iterable[str]:
+    """Yield the fields that differ, and in place of the command the flags that do."""
     if before is None or after is None:
         return
+    changed = [flag for flag in {**flags[0], **flags[1]} if flags[0].get(flag) != flags[1].get(flag)]
     for field in fields(Workload):
-        old, new = getattr(before, field.name), getattr(after, field.name)
-        if old == new:
-            continue
-        if field.name != "command":
+        if getattr(before, field.name) != getattr(after, field.name) and not (field.name == "command" and changed):
             yield field.name
-            continue
-        flags = flags_of(old), flags_of(new)
-        changed = [flag for flag in {**flags[0], **flags[1]} if flags[0].get(flag) != flags[1].get(flag)]
-        yield from (f"--{flag} {flags[0].get(flag, '')} → {flags[1].get(flag, '')}" for flag in changed)
-        if not changed:
-            yield field.name
+    yield from (f"--{flag} {flags[0].get(flag, 'unset')} → {flags[1].get(flag, 'unset')}" for flag in changed)
 
 
 def _notes(before: Built, after: Target) -> Iterable[str]:

@@ -89,6 +89,8 @@ def test_a_downgrade_names_what_the_older_version_lacks(shipped: Asked) -> None:
         "vLLM 0.16.0 doesn't know --shutdown-timeout, which Hearth writes from restart.timeout_stop"
     ]
     assert shipped.text.endswith("1 error stands in the way\n")
+    changed = {row["instance"]: row["what"] for row in answer["containers"]["replaced"]}
+    assert changed["coder"] == ["image", "--gpu-memory-utilization 0.658 → 0.726"]
     assert {row["instance"]: row["after"]["verdict"] for row in answer["memory"]} == {
         "coder": "fits",
         "gpt-oss": "fits",
