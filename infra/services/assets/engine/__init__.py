@@ -1,0 +1,1 @@
+"""The entry point of every engine container: it starts vLLM, watches it, and says why it ended."""
