@@ -121,7 +121,9 @@ def test_only_the_edge_speaks_pulumi(name: str) -> None:
         assert not [found for found in imports(name, MODULES[name]) if found.split(".")[0].startswith("pulumi")]
 
 
-SERVICES = [name for name in MODULES if name.startswith("infra.services.")]
+# What is uploaded into the engine's container is one program of several modules, not a service.
+UPLOADED = "infra.services.assets.engine"
+SERVICES = [name for name in MODULES if name.startswith("infra.services.") and not name.startswith(UPLOADED)]
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -174,3 +176,12 @@ def test_bootstrap_needs_only_the_standard_library() -> None:
         if name.startswith("bootstrap") and not name.startswith("bootstrap.plugins"):
             tops = {found.split(".")[0] for found in imports(name, file)}
             assert tops <= {*sys.stdlib_module_names, "bootstrap", "images"}, name
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith(UPLOADED)])
+def test_the_engines_entry_point_runs_on_any_python_alone(name: str) -> None:
+    """vLLM's images bring Python 3.10 and newer, and none of this project's own packages."""
+    found = imports(name, MODULES[name])
+    assert {one.split(".")[0] for one in found} <= {*sys.stdlib_module_names, "infra"}
+    assert not [one for one in found if one.startswith("infra.") and not one.startswith(UPLOADED)]
+    ast.parse(MODULES[name].read_text(encoding="utf-8"), feature_version=(3, 10))

@@ -6,7 +6,7 @@ import re
 import signal
 from dataclasses import dataclass
 
-from .lines import parse
+from .lines import Line, pieces
 from .memory_rules import MEMORY_RULES
 from .reading import Reading
 from .rule import MODEL, Rule
@@ -21,6 +21,8 @@ _SHOWN = 300
 _GENERIC = frozenset({"killed", "engine_died"})
 _QUIET = frozenset({"INFO", "DEBUG"})
 _DEATH = re.compile(r"EngineDeadError|EngineCore encountered a fatal error|\bdied unexpectedly|[Ee]ngine loop has died")
+# Nine of ten lines of a traceback: where it was, and what it points at.
+_FRAME = re.compile(r"\s*(?:File \".*|[~^]*)$")
 _ERROR = re.compile(r"^(?:[\w.]+\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Exit)\b(?::.+)?$|^[\w./ -]+: error: .+")
 _POINTER = re.compile(
     r"[Rr]oot cause|initialization failed due to an exception|EngineDeadError|Engine process failed to start"
@@ -82,10 +84,13 @@ class Evidence:
         """Take in one line of the engine's output."""
         self._number += 1
         self._reading.read(line)
-        parsed = parse(line)
+        for piece in pieces(line):
+            self._read(piece)
+
+    def _read(self, parsed: Line) -> None:
         text = parsed.text
         # Information and requests quote what users write, and a failed try for an optional file is debug output.
-        if parsed.level in _QUIET or not text.strip():
+        if parsed.level in _QUIET or _FRAME.match(text):
             return
         if self._died_at is None and _DEATH.search(text):
             self._died_at = self._number
@@ -115,10 +120,11 @@ class Evidence:
         found = self._best(ending)
         if found is not None and found.rule.cause not in _GENERIC:
             return self._told(found)
-        if ending.reason == "start timeout":
-            return self._start_timeout(ending)
-        if ending.reason == "watchdog":
-            return self._hung(ending)
+        if ending.reason == "exit":
+            return self._by_process(ending, found)
+        return self._hung(ending) if ending.reason == "watchdog" else self._start_timeout(ending)
+
+    def _by_process(self, ending: Ending, found: _Found | None) -> Cause:
         stopped = self._by_signal(ending, found)
         if stopped is not None:
             return stopped

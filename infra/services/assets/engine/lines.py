@@ -8,15 +8,16 @@ vLLM puts a process, a level, a time and a source file before most lines, and ea
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 # A pydantic error prints whole configurations: nothing that names a cause stands so far to the right.
-LONGEST = 4000
+LONGEST = 2000
 _LONGEST_SECRET = 400
 HIDDEN = "***"
 
 _SECRETS = (
-    re.compile(r"\bhf_[A-Za-z0-9]{8,}"),
+    re.compile(r"\bhf_[A-Za-z0-9]{10,}"),
     re.compile(r"\bsk-[A-Za-z0-9_-]{6,}"),
     re.compile(r"(?<=[Bb]earer )\s*[^\s'\",;]+"),
     # `--api-key x`, `'api_key': ['x']`, `api_key='x'`, `HF_TOKEN=x`, `hf_token='x'`
@@ -31,6 +32,9 @@ _PROCESS = re.compile(r"\s*(?:\([\w .-]*(?:rank|pid)=[^)]*\)|\[rank\d+\]:)\s?")
 _LEVEL = re.compile(
     r"(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL)"
     r"(?::\s+| \d\d-\d\d \d\d:\d\d:\d\d (?:\[[^\]\s]+:\d+\]|[\w./]+\.py:\d+\]) ?)"
+)
+_STAMP = re.compile(
+    r"(?:\([\w .-]*(?:rank|pid)=[^)]*\) ?)*(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d (?=[\[\w])"
 )
 
 
@@ -71,3 +75,16 @@ def parse(raw: str) -> Line:
         if found is None:
             return Line(level, text)
         level, text = found["level"], text[found.end() :]
+
+
+def pieces(raw: str) -> Iterator[Line]:
+    """Take apart what progress bars glue together: they end with a carriage return, or with nothing at all.
+
+    Only the first stamp of a line is one: a later one may be part of what a user wrote.
+    """
+    for part in raw.split("\r"):
+        stamp = _STAMP.search(part, 0, LONGEST)
+        start = stamp.start() if stamp is not None else 0
+        if part[:start].strip():
+            yield parse(part[:start])
+        yield parse(part[start:])

@@ -17,9 +17,9 @@ MEMORY_RULES = (
     rule(
         "kv_too_small",
         r"max seq len \((?P<context>\d+)\) is larger than the maximum number of tokens that can be stored in KV cache "
-        r"\((?P<estimate>\d+)\)",
-        "one request of {context} tokens doesn't fit: the KV cache has room for {estimate} tokens",
-        f"set {MODEL}.context: {{estimate}}, or raise {MODEL}.memory_fraction",
+        r"\((?P<room>\d+)\)",
+        "one request of {context} tokens doesn't fit: the KV cache has room for {room} tokens",
+        f"set {MODEL}.context: {{room}}, or raise {MODEL}.memory_fraction",
         f"raise {MODEL}.memory_fraction, or set {MODEL}.tensor_parallel so that each card holds less of the weights",
     ),
     rule(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from .lines import parse
+from .lines import pieces
 
 PHASES = ("launching", "downloading", "loading", "compiling", "profiling", "capturing", "warming", "serving")
 _FIRST, _SERVING = PHASES[0], PHASES[-1]
@@ -106,11 +106,10 @@ class Reading:
         """Take in one line. Once the engine serves nothing is read: from then on lines quote what users write."""
         if self.phase == _SERVING:
             return
-        for piece in line.split("\r"):
-            text = parse(piece).text
-            if text and "Received request" not in text:
-                self._follow(text)
-                self._pick(text)
+        for piece in pieces(line):
+            if piece.text and "Received request" not in piece.text:
+                self._follow(piece.text)
+                self._pick(piece.text)
 
     def _follow(self, text: str) -> None:
         """Phases only go forward: ranks are at different points, and a draft model is loaded after the model."""

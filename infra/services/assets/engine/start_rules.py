@@ -84,10 +84,10 @@ MODEL_RULES = (
     ),
     rule(
         "quantization",
-        r"(?P<what>Unknown quantization method: .+|Quantization method specified in the model config .+"
-        r"|\S+ quantization is currently not supported .+|\S+ is not supported for quantization method .+"
-        r"|type fp8e4nv not supported in this architecture.*)",
-        "{what}",
+        r"Unknown quantization method: |Quantization method specified in the model config "
+        r"| quantization is currently not supported | is not supported for quantization method "
+        r"|type fp8e4nv not supported in this architecture",
+        "{whole}",
         f"change {MODEL}.quantization or .dtype, or choose another {MODEL}.source",
     ),
     rule(
@@ -152,8 +152,8 @@ CARD_RULES = (
     rule("driver", r"Failed to infer device type", "vLLM sees no card that it could run on", _VISIBLE),
     rule(
         "cpu_instructions",
-        r"(?P<what>Illegal instruction|\bSIGILL\b|[^.]*\b(?:requires?|needs?|without|does not support)\b[^.]*\bAVX[-\w]*[^.]*)",
-        "the host's processor lacks instructions that this image uses: {what}",
+        r"Illegal instruction|\bSIGILL\b|\b(?:requires?|needs?|without|does not support)\b[^.]{0,60}\bAVX",
+        "the host's processor lacks instructions that this image uses: {whole}",
         "choose a hearth:images.vllm that is built for this processor (lscpu shows its flags), or another "
         f"{MODEL}.place; a virtual machine must hand on AVX2 and AVX512",
         starting=False,
@@ -269,7 +269,7 @@ VALIDATION_RULES = (
         "bad_flag",
         r"^\s+(?:Value|Assertion) error, (?P<what>.+?)(?: \[type=\w+, input_value=.*)?$",
         "vLLM refuses its configuration: {what}",
-        f"change what it names in {MODEL} (or in its .args)",
+        f"change the field it names, or {MODEL}.args",
     ),
 )
 

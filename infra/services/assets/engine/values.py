@@ -69,11 +69,11 @@ def fill(
     left = reported.get("kv_cache_gib")
     known["cache_left"] = f" ({left} GiB)" if left is not None else ""
     estimate = known.get("estimate")
-    known["estimated"] = f", enough for {estimate} tokens" if estimate else ""
+    known["estimated"] = f", enough for {estimate} tokens" if estimate not in {None, "0"} else ""
     if "field" not in known:
         known["field"] = _field(known.get("flag", before.strip()))
-    needs = [name for name in ("estimate", "fraction", "divisor") if f"{{{name}}}" in rule.fix]
-    fix = rule.fix if all(name in known for name in needs) else rule.fix_now or rule.fix
+    needs = [name for name in ("estimate", "room", "fraction", "divisor") if f"{{{name}}}" in rule.fix]
+    fix = rule.fix if all(known.get(name, "0") != "0" for name in needs) else rule.fix_now or rule.fix
     return rule.says.format_map(known)[:_SHOWN], fix.format_map(known)
 
 
