@@ -14,7 +14,7 @@ from infra.plan.ledger import Entry
 from tests.unit.plan.stacks import BGE, LLAMA_8B, LLAMA_70B, QWEN_14B, engine, entry, host, planned
 
 MIB, GIB = 2**20, 2**30
-ON_CARD = {"place": "box", "gpus": ["0"]}
+ON_CARD: dict[str, Any] = {"place": "box", "gpus": ["0"]}
 PINNED_SINCE = "0.10.2"
 
 
