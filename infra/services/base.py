@@ -10,6 +10,7 @@ from typing import ClassVar, Generic, TypeVar
 from pydantic import Field
 
 from images import recipes
+from infra.config.inventory import GpuAccess
 from infra.config.models import ModelServer
 from infra.config.restart import Restart
 from infra.config.schema import StackConfig
@@ -104,7 +105,9 @@ class Workload:
     """One container or pod, completely decided. `command` is the whole argument vector: no image adds to it.
 
     `secret_environment` reaches the program as environment variables but the container's declaration as files;
-    `after` names instances that must be healthy before this one starts.
+    `after` names instances that must be healthy before this one starts. `gpu_access` is how the host's Docker gives
+    away NVIDIA cards; `device_nodes` and `device_groups` are the device files of AMD's and who may use them, empty
+    where nobody knows. `capabilities` are further rights of the kernel, as in SYS_NICE.
     """
 
     instance: str
@@ -127,6 +130,10 @@ class Workload:
     cpu_set: str | None = None
     device: str = "cpu"
     gpus: tuple[str, ...] = ()
+    gpu_access: GpuAccess = "device-request"
+    device_nodes: tuple[str, ...] = ()
+    device_groups: tuple[int, ...] = ()
+    capabilities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

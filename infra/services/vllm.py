@@ -9,9 +9,11 @@ from pydantic import Field
 
 from images import recipes
 from infra.catalogue.versions import PINNED
+from infra.config.inventory import Host
 from infra.config.models import SYNTHETIC, ModelServer
 from infra.config.schema import StackConfig
 from infra.config.secrets import SecretRef
+from infra.config.types import cores_of
 from infra.plan import ENGINE_PORT, Placement, Plan, shm_bytes
 from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, Settings, Volume, Workload
 from infra.services.files import asset
@@ -27,6 +29,7 @@ _MODEL_DIRECTORY: Final = "/models"
 _SYNTHETIC_SCRIPT: Final = "/opt/hearth/synthetic_model.py"
 # Time for requests in flight before the engine ends; the container's own stop time-out is longer.
 _DRAIN_SHARE: Final = 0.5
+_SEVERAL: Final = 2
 Flag = str | int | float | bool
 
 
@@ -67,6 +70,7 @@ class Vllm(Service[VllmSettings]):
 
     def _workload(self, settings: VllmSettings, context: Context, placement: Placement) -> Workload:
         model = context.config.models[placement.model]
+        host = context.config.inventory.hosts[placement.host]
         restart = model.restart or settings.restart or context.config.restart
         return Workload(
             instance=placement.instance,
@@ -76,7 +80,7 @@ class Vllm(Service[VllmSettings]):
             command=_command(placement, model, settings.args, restart.timeout_stop),
             restart=restart,
             aliases=(placement.model,) if model.replicas > 1 else (),
-            environment={**_environment(placement, model), **settings.environment, **model.environment},
+            environment={**_environment(placement, model, host), **settings.environment, **model.environment},
             secret_environment={
                 "VLLM_API_KEY": SecretRef("engineKey"),
                 **({"HF_TOKEN": SecretRef("hfToken")} if model.gated else {}),
@@ -91,6 +95,11 @@ class Vllm(Service[VllmSettings]):
             cpu_set=placement.cpu_set,
             device=model.device,
             gpus=placement.gpus,
+            gpu_access=host.gpu_access or "device-request",
+            device_nodes=_device_nodes(placement, host),
+            device_groups=host.device_groups if model.device == "rocm" else (),
+            # Docker's own seccomp profile lets a process bind its memory to a NUMA node only with this.
+            capabilities=("SYS_NICE",) if model.device == "cpu" else (),
         )
 
     def image_for(self, model: ModelServer, config: StackConfig) -> str:
@@ -156,16 +165,33 @@ def _flag(flag: str, value: object) -> tuple[str, ...]:
     return (f"--{flag}", str(value))
 
 
-def _environment(placement: Placement, model: ModelServer) -> dict[str, str]:
+def _environment(placement: Placement, model: ModelServer, host: Host) -> dict[str, str]:
     environment = {"VLLM_NO_USAGE_STATS": "1", "HF_HOME": "/root/.cache/huggingface"}
     if not model.is_from_hub:
         environment |= {"HF_HUB_OFFLINE": "1"}
     if model.device == "cpu":
         # By itself every engine binds its threads to the same first cores of the machine.
         environment |= {"VLLM_CPU_OMP_THREADS_BIND": placement.cpu_set or "nobind"}
+        node = _memory_node(placement, host)
+        environment |= {"CPU_VISIBLE_MEMORY_NODES": str(node)} if node is not None else {}
     if model.device == "cuda":
         environment |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     return environment
+
+
+def _memory_node(placement: Placement, host: Host) -> int | None:
+    """Return the NUMA node that all cores of an engine are on; None where there is no choice, or nobody knows."""
+    if placement.cpu_set is None or len(host.numa_nodes) < _SEVERAL:
+        return None
+    cores = cores_of(placement.cpu_set)
+    return next((number for number, node in enumerate(host.numa_nodes) if cores <= cores_of(node.cores)), None)
+
+
+def _device_nodes(placement: Placement, host: Host) -> tuple[str, ...]:
+    """Return the device files of an engine's AMD cards; none unless all are known, for then all are given to it."""
+    nodes = {gpu.id: gpu.render_node for gpu in host.gpus}
+    found = [node for name in placement.gpus if (node := nodes.get(name)) is not None]
+    return tuple(found) if len(found) == len(placement.gpus) else ()
 
 
 def _volumes(placement: Placement, model: ModelServer) -> tuple[Volume, ...]:
