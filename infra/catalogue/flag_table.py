@@ -137,6 +137,12 @@ def has_option(name: str, version: str) -> bool:
     return name in names_at(parsed if parsed is not None else versions()[-1])
 
 
+def has_variable(name: str, version: str) -> bool:
+    """Whether a version surely reads an environment variable; an unreadable version is taken for the newest."""
+    parsed = parse_version(version)
+    return name in environment_names(parsed if parsed is not None else versions()[-1])
+
+
 @cache
 def find_option(name: str, version: Version) -> tuple[Option, bool] | None:
     """Return the option that a flag names and whether the flag says its opposite; None for an unknown flag.

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 from pydantic import Field
 
 from images import recipes
-from infra.catalogue.flag_table import has_option
+from infra.catalogue.flag_table import has_option, has_variable
 from infra.catalogue.rendered import flags_of, rendered_findings
 from infra.catalogue.versions import PINNED
 from infra.config.inventory import Host
@@ -42,6 +42,7 @@ _DRAIN_SHARE: Final = 0.5
 # The job under which Prometheus finds what the entry points say of their engines.
 SUPERVISION: Final = "supervision"
 _SEVERAL: Final = 2
+_READY_TIMEOUT: Final = "VLLM_ENGINE_READY_TIMEOUT_S"
 Flag = str | int | float | bool
 
 
@@ -90,7 +91,7 @@ class Vllm(Service[VllmSettings]):
             flags = flags_of(self.arguments(settings, context, placement))
             by_people = {*settings.args, *model.args}
             own = {flag: value for flag, value in flags.items() if not {flag, flag.removeprefix("no-")} & by_people}
-            environment = _environment(placement, model, host)
+            environment = _environment(placement, model, host, version)
             found += rendered_findings(placement.model, own, environment, version, written=model.model_fields_set)
         return tuple(dict.fromkeys(found))
 
@@ -111,7 +112,11 @@ class Vllm(Service[VllmSettings]):
             command=("python3", _ENTRY_POINT),
             restart=model.restart or settings.restart or context.config.restart,
             aliases=(placement.model,) if model.replicas > 1 else (),
-            environment={**_environment(placement, model, host), **settings.environment, **model.environment},
+            environment={
+                **_environment(placement, model, host, context.plan.vllm_version),
+                **settings.environment,
+                **model.environment,
+            },
             secret_environment={
                 "VLLM_API_KEY": SecretRef("engineKey"),
                 **({"HF_TOKEN": SecretRef("hfToken")} if model.gated else {}),
@@ -216,15 +221,16 @@ def _flag(flag: str, value: object) -> tuple[str, ...]:
     return (f"--{flag}", str(value))
 
 
-def _environment(placement: Placement, model: ModelServer, host: Host) -> dict[str, str]:
+def _environment(placement: Placement, model: ModelServer, host: Host, version: str) -> dict[str, str]:
     environment = {
         "VLLM_NO_USAGE_STATS": "1",
         "HF_HOME": "/root/.cache/huggingface",
-        # vLLM gives its own engine ten minutes by default; the entry point keeps the plan's time-out.
-        "VLLM_ENGINE_READY_TIMEOUT_S": str(math.ceil(placement.start_timeout_s)),
         # The entry point reads what the engine prints, line by line.
         "PYTHONUNBUFFERED": "1",
     }
+    if has_variable(_READY_TIMEOUT, version):
+        # vLLM gives its own engine ten minutes by default; the entry point keeps the plan's time-out.
+        environment |= {_READY_TIMEOUT: str(math.ceil(placement.start_timeout_s))}
     if not model.is_from_hub:
         environment |= {"HF_HUB_OFFLINE": "1"}
     if model.device == "cpu":

@@ -85,8 +85,6 @@ def container(workload: Workload, names: Names, root: Path) -> dict[str, Any]:
         **_restart(workload),
         **_devices(workload),
     }
-    if workload.capabilities:
-        arguments["capabilities"] = {"adds": sorted(workload.capabilities)}
     if workload.memory_bytes:
         arguments["memory"] = workload.memory_bytes // 2**20
         arguments["memory_swap"] = workload.memory_bytes // 2**20

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +13,10 @@ from infra.config.load import Written
 from infra.errors import Severity
 from infra.pipeline import Built, build
 from infra.services import registry
-from infra.services.base import Workload
+from infra.services.assets.engine.settings import read
+from infra.services.base import STATUS_FILE, Workload
+from infra.services.assets.engine.settings import read
+from infra.services.base import STATUS_FILE, Workload
 from infra.targets.docker.mapping import Names, container
 from tests.golden_files import ROOT
 
@@ -25,6 +31,13 @@ def made(**values: Any) -> Built:
     assert built is not None
     assert not [finding for finding in findings if finding.severity is Severity.ERROR]
     return built
+
+
+def engine_settings(workload: Workload) -> dict[str, Any]:
+    """What an engine's entry point is told."""
+    (file,) = [file for file in workload.files if file.path == "/etc/hearth/engine.json"]
+    settings: dict[str, Any] = json.loads(file.content)
+    return settings
 
 
 def test_every_service_is_found() -> None:
@@ -130,7 +143,7 @@ def test_gpu_engines_get_their_share_and_wait_for_their_neighbour() -> None:
     one = {"source": "org/one", "memory_fraction": 0.45}
     built = made(inventory=gpu, models={"one": one, "two": {**one, "after": ["one"]}}, ui={"enabled": False})
     workloads = {workload.instance: workload for workload in built.workloads}
-    command = workloads["two"].command
+    command = engine_settings(workloads["two"])["command"]
     assert command[command.index("--gpu-memory-utilization") + 1] == "0.45"
     assert workloads["two"].after == ("one",)
     assert workloads["two"].gpus == ("GPU-1",)
@@ -144,3 +157,35 @@ def test_grafana_is_left_out_with_a_notice_where_images_are_built() -> None:
     assert [notice.path for notice in notices] == ["hearth:monitoring.grafana"]
     with_image = made(imageSource="built", images={"grafana": "grafana/grafana:11.6.0"})
     assert "grafana" in {workload.service for workload in with_image.workloads}
+
+
+def test_an_engines_entry_point_is_told_what_was_planned(tmp_path: Path) -> None:
+    """The entry point's own reader takes what is rendered for it."""
+    built = made()
+    workload = next(workload for workload in built.workloads if workload.instance == "a-0")
+    file = tmp_path / "engine.json"
+    file.write_text(json.dumps(engine_settings(workload)))
+    told = read(file)
+    placement = built.plan.of_model("a")[0]
+    assert asdict(told.promise) == asdict(placement.restart)
+    assert (told.instance, told.model, told.kind, told.device) == ("a-0", "a", "chat", "cpu")
+    assert told.command[:3] == ("vllm", "serve", "/models/a")
+    assert told.prepare[0] == "python3"
+    assert str(told.status_file) == STATUS_FILE
+    assert workload.probe is not None
+    assert workload.probe.port == told.status_port
+
+
+def test_every_module_of_the_entry_point_is_uploaded() -> None:
+    workload = next(workload for workload in made().workloads if workload.instance == "e")
+    uploaded = {Path(file.path).name for file in workload.files if file.path.startswith("/opt/hearth/engine/")}
+    assert uploaded == {file.name for file in (ROOT / "infra/services/assets/engine").glob("*.py")}
+
+
+@pytest.mark.parametrize(("version", "drains"), [("v0.9.2", False), ("v0.32.0", True)])
+def test_a_flag_that_the_version_lacks_is_left_out(version: str, *, drains: bool) -> None:
+    built = made(
+        images={"vllm": f"vllm/vllm-openai-cpu:{version}-x86_64"}, models={"a": MODELS["a"]}, ui={"enabled": False}
+    )
+    workload = next(workload for workload in built.workloads if workload.instance == "a-0")
+    assert ("--shutdown-timeout" in engine_settings(workload)["command"]) is drains

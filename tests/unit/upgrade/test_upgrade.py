@@ -83,14 +83,21 @@ def test_the_newest_version_replaces_the_engines_alone_and_breaks_nothing(
 
 
 def test_a_downgrade_names_what_the_older_version_lacks(shipped: Asked) -> None:
-    answer = shipped("prod", "v0.16.0")
+    answer = shipped("dev", "v0.10.1")
     assert shipped.code == 1
     assert [row["problem"] for row in answer["flags"]] == [
-        "vLLM 0.16.0 doesn't know --shutdown-timeout, which Hearth writes from restart.timeout_stop"
+        f"vLLM 0.10.1 doesn't know --kv-cache-memory-bytes, which Hearth writes from models.{model}.kv_cache"
+        for model in ("llama3", "qwen3")
     ]
-    assert shipped.text.endswith("1 error stands in the way\n")
+    assert shipped.text.endswith("2 errors stand in the way\n")
+
+
+def test_a_downgrade_names_what_is_replaced_and_what_still_fits(shipped: Asked) -> None:
+    answer = shipped("prod", "v0.16.0")
+    assert shipped.code == 0
     changed = {row["instance"]: row["what"] for row in answer["containers"]["replaced"]}
-    assert changed["coder"] == ["image", "--gpu-memory-utilization 0.658 → 0.726"]
+    assert {"image", "--shutdown-timeout 30 → unset"} <= set(changed["coder"])
+    assert any(what.startswith("--gpu-memory-utilization 0.") for what in changed["coder"])
     assert {row["instance"]: row["after"]["verdict"] for row in answer["memory"]} == {
         "coder": "fits",
         "gpt-oss": "fits",
@@ -143,10 +150,10 @@ def test_what_is_wrong_today_already_is_kept_apart_from_what_the_version_brings(
 
 
 def test_what_the_version_mends_is_told(asked: Asked) -> None:
-    write("vllm/vllm-openai:v0.16.0", a=LLAMA)
+    write("vllm/vllm-openai:v0.10.1", a={**LLAMA, "kv_cache": "4GiB"})
     answer = asked("mine", "0.18.0")
     assert asked.code == 0
-    assert "--shutdown-timeout" in answer["mended"][0]["problem"]
+    assert "--kv-cache-memory-bytes" in answer["mended"][0]["problem"]
 
 
 def test_a_variable_that_is_not_read_any_more_is_a_warning(asked: Asked) -> None:

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from typing import NoReturn
 
-from . import ask, child, locks, memory, settings, status, watch
+from . import ask, child, lines, locks, memory, settings, status, watch
 from .causes import Cause, Ending, Evidence
 from .limits import History
 from .reading import Reading
@@ -228,7 +228,8 @@ class Supervisor:
         return self._child
 
     def _on_line(self, line: str) -> None:
-        self._lines.append(line)
+        # What is kept is shown to people, in files and in deployments: no token stays in it.
+        self._lines.append(lines.tidy(line))
         self._evidence.read(line)
         self._reading.read(line)
 
