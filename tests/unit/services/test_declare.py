@@ -131,6 +131,23 @@ def test_engines_on_cpu_may_bind_memory_and_know_their_node_where_all_their_core
         assert "CPU_VISIBLE_MEMORY_NODES" not in engine_of(host, **cpu, cores=cores).environment
 
 
+def test_the_plan_keeps_the_promise_that_all_engines_share() -> None:
+    for section, wanted in (({"restart_sec": "7s"}, 7.0), (None, 5.0)):
+        built = made(engines={"restart": section} if section else {})
+        assert {placement.restart.restart_sec_s for placement in built.plan.placements} == {wanted}
+
+
+def test_a_wrong_promise_of_the_engines_is_one_finding_and_the_plan_goes_on() -> None:
+    built, findings = build(
+        Written({"models": MODELS, "engines": {"restart": {"restart_sec": "soon"}}}, {}), "mine", []
+    )
+    assert built is not None
+    assert [finding.path for finding in findings if finding.severity is Severity.ERROR] == [
+        "hearth:engines.restart.restart_sec"
+    ]
+    assert {placement.restart.restart_sec_s for placement in built.plan.placements} == {5.0}
+
+
 def test_engines_have_a_key_and_send_nothing_home() -> None:
     for workload in made().workloads:
         if workload.service == "vllm":
