@@ -71,12 +71,12 @@ def test_every_cause_has_a_case_and_every_case_a_cause() -> None:
     assert {file.parent.name for file in FILES} == known
 
 
-def test_every_rule_of_the_memory_and_the_flags_is_seen_at_work() -> None:
+def test_most_rules_are_seen_at_work() -> None:
     """A rule that a rule above always covers would never be a cause."""
     lines = {line for file in FILES for line in json.loads(file.read_text(encoding="utf-8"))["lines"]}
     seen = {next((rule for rule in TABLE if rule.pattern.search(parse(line).text)), None) for line in lines}
     unseen = [rule.pattern.pattern[:60] for rule in TABLE if rule not in seen]
-    assert len(unseen) <= len(TABLE) // 3, unseen
+    assert len(unseen) <= len(TABLE) // 6, unseen
 
 
 @settings(deadline=None, max_examples=40)
