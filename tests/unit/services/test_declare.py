@@ -15,8 +15,6 @@ from infra.pipeline import Built, build
 from infra.services import registry
 from infra.services.assets.engine.settings import read
 from infra.services.base import STATUS_FILE, Workload
-from infra.services.assets.engine.settings import read
-from infra.services.base import STATUS_FILE, Workload
 from infra.targets.docker.mapping import Names, container
 from tests.golden_files import ROOT
 
