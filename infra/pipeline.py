@@ -13,7 +13,7 @@ from infra.config.schema import StackConfig
 from infra.config.secrets import SECRETS, set_command
 from infra.errors import Finding, Severity
 from infra.inventory import with_inventory
-from infra.plan import Plan, make_plan, read_previous
+from infra.plan import Plan, make_plan, read_calibration, read_previous
 
 if TYPE_CHECKING:
     from infra.services import Declaration
@@ -87,10 +87,13 @@ def _planned(loaded: Loaded, stack: str, root: Path) -> tuple[tuple[StackConfig,
     if loaded.config is None:
         return None, ()
     previous, kept = read_previous(root, stack)
+    calibration, unread = read_calibration(root)
     shared = _shared_args(loaded.services)
-    plan = make_plan(loaded.config, PROJECT, stack, shared_args=shared, root=root, previous=previous)
+    plan = make_plan(
+        loaded.config, PROJECT, stack, shared_args=shared, root=root, previous=previous, calibration=calibration
+    )
     flags = _flag_findings(loaded.config, loaded.services.get(_ENGINES), shared, plan.vllm_version)
-    return (loaded.config, plan), (*kept, *plan.findings, *flags)
+    return (loaded.config, plan), (*kept, *unread, *plan.findings, *flags)
 
 
 def _shared_args(services: Mapping[str, Any]) -> Mapping[str, str | int | float | bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,7 @@ from infra.config.schema import StackConfig
 from infra.memory.checkpoint import Checkpoint, checkpoint_of
 from infra.memory.engine import Card, EngineSpec
 from infra.memory.weights import Parallel
+from infra.plan.calibration import NOTHING, Calibration, observed_of
 
 # A synthetic model is made for the context it is to have; this is what it gets when nobody says.
 SYNTHETIC_CONTEXT: Final = 2048
@@ -24,19 +25,28 @@ Flags = Mapping[str, str | int | float | bool]
 
 @dataclass(frozen=True, eq=False)
 class Engines:
-    """What all engines of a stack share: vLLM's version, common flags, and the folder that paths start from."""
+    """What all engines of a stack share: vLLM's version, common flags, and the folder that paths start from.
+
+    `calibration` is what was seen of engines that were started before.
+    """
 
     version: str
     behaviour: Behaviour
     shared_args: Flags
     root: Path
+    calibration: Calibration
 
     def checkpoint(self, model: ModelServer) -> Checkpoint:
         """Return what a model is; synthetic ones are in the catalogue under that name."""
         return checkpoint_of(model.source, model.quantization, self.root)
 
     def spec(self, model: ModelServer, card: Card) -> EngineSpec:
-        """Return the engine on a kind of card; `auto` values are left open."""
+        """Return the engine on a kind of card, with what was seen of such a one; `auto` values are left open."""
+        spec = self._asked(model, card)
+        seen = observed_of(self.calibration, model, spec)
+        return spec if seen is None else replace(spec, observed=seen)
+
+    def _asked(self, model: ModelServer, card: Card) -> EngineSpec:
         args = {**self.shared_args, **model.args}
         return EngineSpec(
             checkpoint=self.checkpoint(model),
@@ -67,10 +77,10 @@ class Engines:
         return None if model.context == "auto" else model.context
 
 
-def engines_of(config: StackConfig, shared_args: Flags, root: Path) -> Engines:
+def engines_of(config: StackConfig, shared_args: Flags, root: Path, calibration: Calibration = NOTHING) -> Engines:
     """Return what the stack's engines share; the version is that of their image's tag."""
     version = version_of(config)
-    return Engines(version, behaviour_of(version), shared_args, root)
+    return Engines(version, behaviour_of(version), shared_args, root, calibration)
 
 
 def version_of(config: StackConfig) -> str:
