@@ -38,8 +38,9 @@ def main_observe(arguments: Sequence[str], ask: Ask = ask_host) -> int:
     root = Path.cwd()
     written, found = read_stack_file(root, options.stack)
     built, findings = build(written, options.stack, found)
-    if built is None:
-        _tell(findings)
+    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+    if built is None or found:
+        _tell(errors)
         return _WRONG
     answers = _ask_all(built, options.stack, ask)
     known, unread = read_calibration(root)
@@ -56,8 +57,8 @@ def main_observe(arguments: Sequence[str], ask: Ask = ask_host) -> int:
     else:
         told = changes_text(changes, is_written=is_written)
         print("\n".join(filter(None, (observed_text(options.stack, rows, answers), told))))
-    # What is wrong with the stack file, `check` says; here it would hide what runs.
-    _tell([*unread, *trouble])
+    # Engines that run are shown also where the present declaration is wrong; warnings about it, `check` says.
+    _tell([*errors, *unread, *trouble])
     return _code(rows, trouble, changes, is_written=is_written)
 
 
