@@ -86,7 +86,7 @@ def ask_host(name: str, host: Host, stack: str, run: Run = run_command) -> HostA
         return HostAnswer(name, problem=f"can't be asked: {said}", fix=by_hand)
     listing = answered.of("ids")
     if listing.code:
-        return HostAnswer(name, problem=f"its Docker doesn't answer: {plain(listing.said)}", fix=by_hand)
+        return HostAnswer(name, problem=f"its Docker doesn't answer: {plain(listing.said).rstrip('.?! ')}", fix=by_hand)
     ids = [key.partition(":")[2] for key in answered.by_name if key.startswith("engine:")]
     found = (_container(answered, container_id) for container_id in ids)
     return HostAnswer(name, tuple(container for container in found if container is not None))

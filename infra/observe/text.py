@@ -15,6 +15,13 @@ from infra.plan.calibration import FILE_NAME
 
 WIDTH: Final = 100
 _DASH: Final = "-"
+_TERMS: Final = {
+    "weights_bytes": "weights",
+    "non_kv_bytes": "all of the share but KV",
+    "activation_bytes": "activations",
+    "non_torch_bytes": "beside torch",
+    "graphs_bytes": "CUDA graphs",
+}
 _HEAD: Final = f"  {'engine':<20}{'':<12}{'weights':>9}{'KV':>10}{'tokens':>13}{'users':>9}{'start':>10}"
 
 
@@ -42,7 +49,7 @@ def changes_text(changes: Sequence[Change], *, is_written: bool) -> str:
             assert change.before is not None
             lines.append(f"drifted: {change.key} ({names}), since {change.before.origin}")
             lines += [
-                f"  {drift.field.removesuffix('_bytes')}: {_size(drift.was_bytes)} in the file, "
+                f"  {_TERMS[drift.field]}: {_size(drift.was_bytes)} in the file, "
                 f"{_size(drift.now_bytes)} now ({_signed((drift.now_bytes - drift.was_bytes) / GIB, '.2f')})"
                 for drift in change.drifts
             ]

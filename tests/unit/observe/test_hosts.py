@@ -20,7 +20,7 @@ DOCKER = r"""#!/bin/sh
 echo "$*" >> "$0.log"
 here=$(dirname "$0")
 case "$1" in
-  ps) [ ! -e "$here/refused" ] || { echo "Cannot connect to the Docker daemon" >&2; exit 1; }
+  ps) [ ! -e "$here/refused" ] || { echo "Cannot connect to the Docker daemon. Is it running?" >&2; exit 1; }
       case "$2" in -aq) ls "$here/containers" ;; esac ;;
   inspect) case "$3" in *Running*) cat "$here/containers/$4/running" ;; *) cat "$here/containers/$4/shape" ;; esac ;;
   exec) file="$here/containers/$2/$3"; [ -e "$file" ] || { echo "no such file" >&2; exit 1; }; cat "$file" ;;
@@ -97,7 +97,7 @@ def test_a_daemon_that_does_not_answer_is_a_problem(machine: Path) -> None:
     (machine / "refused").touch()
     found = answer()
     assert found.containers == ()
-    assert found.problem == "its Docker doesn't answer: Cannot connect to the Docker daemon"
+    assert found.problem == "its Docker doesn't answer: Cannot connect to the Docker daemon. Is it running"
     assert "python -m infra facts local" in found.fix
 
 

@@ -22,11 +22,11 @@ def planned(models: dict[str, Any], calibration: Calibration, hosts: Any = None)
     return make_plan(config_of(models, hosts), "hearth", "test", calibration=calibration)
 
 
-def key(instance: str = "a", **models: Any) -> Key:
-    """Return the key of an engine of the stack of these models."""
+def key(models: dict[str, Any]) -> Key:
+    """Return the key of engine `a` of a stack of these models."""
     config = config_of(models)
-    spec = make_plan(config, "hearth", "test").entries[instance].spec
-    return key_of(config.models[instance], spec)
+    spec = make_plan(config, "hearth", "test").entries["a"].spec
+    return key_of(config.models["a"], spec)
 
 
 def rows(*entries: tuple[Key, Figures]) -> list[dict[str, Any]]:
@@ -38,7 +38,7 @@ ONE = {"a": engine(memory_fraction=0.5)}
 
 
 def test_a_plan_prefers_what_was_seen_of_such_an_engine() -> None:
-    seen = {key(**ONE): Figures(**SEEN, weights_bytes=16 * GIB, non_kv_bytes=20 * GIB)}
+    seen = {key(ONE): Figures(**SEEN, weights_bytes=16 * GIB, non_kv_bytes=20 * GIB)}
     plain, measured = entry(planned(ONE, {}), "a"), entry(planned(ONE, seen), "a")
     assert plain.judgement.estimate is not None
     assert measured.judgement.estimate is not None
@@ -49,7 +49,7 @@ def test_a_plan_prefers_what_was_seen_of_such_an_engine() -> None:
 
 @pytest.mark.parametrize("change", [{"context": 4096}, {"memory_fraction": 0.4}, {"users": 2}])
 def test_it_holds_for_another_context_and_another_share(change: dict[str, Any]) -> None:
-    seen = {key(**ONE): Figures(**SEEN, non_kv_bytes=20 * GIB)}
+    seen = {key(ONE): Figures(**SEEN, non_kv_bytes=20 * GIB)}
     found = entry(planned({"a": {**ONE["a"], **change}}, seen), "a")
     assert found.spec.measured is not None
     assert found.judgement.estimate is not None
@@ -74,33 +74,33 @@ def test_it_holds_for_another_context_and_another_share(change: dict[str, Any]) 
 )
 def test_it_holds_for_no_other_setting(change: dict[str, Any]) -> None:
     hosts = {"box": host(2)}
-    seen = {key(**ONE): Figures(**SEEN, weights_bytes=16 * GIB)}
+    seen = {key(ONE): Figures(**SEEN, weights_bytes=16 * GIB)}
     assert entry(planned(ONE, seen, hosts), "a").spec.measured is not None
     assert entry(planned({"a": {**ONE["a"], **change}}, seen, hosts), "a").spec.measured is None
 
 
 def test_it_holds_for_no_other_card_and_no_other_version() -> None:
-    seen = {key(**ONE): Figures(**SEEN, weights_bytes=16 * GIB)}
+    seen = {key(ONE): Figures(**SEEN, weights_bytes=16 * GIB)}
     assert entry(planned(ONE, seen, {"box": host(1, "H200")}), "a").spec.measured is None
     other = config_of(ONE, images={"vllm": "vllm/vllm-openai:v0.31.0"})
     assert entry(make_plan(other, "hearth", "test", calibration=seen), "a").spec.measured is None
 
 
 def test_an_entry_that_says_nothing_of_memory_marks_nothing() -> None:
-    seen = {key(**ONE): Figures(**SEEN, tokens=1000, start_s=31.5)}
+    seen = {key(ONE): Figures(**SEEN, tokens=1000, start_s=31.5)}
     assert entry(planned(ONE, seen), "a").spec.measured is None
 
 
 def test_weights_of_an_engine_on_cpu_are_taken_too() -> None:
     cpu = {"a": engine("Qwen/Qwen3-1.7B", device="cpu", kv_cache="1GiB")}
-    seen = {key(**cpu): Figures(**SEEN, weights_bytes=5 * GIB)}
+    seen = {key(cpu): Figures(**SEEN, weights_bytes=5 * GIB)}
     (row,) = plan_data(planned(cpu, seen))["hosts"][0]["engines"]
     assert (row["weights_gib"]["value"], row["measured"]) == (5.0, "2026-11-30, stack prod")
 
 
 def test_text_data_and_page_say_what_is_measured() -> None:
     models = {**ONE, "b": engine(BGE, kind="embedding", context=512, memory_fraction=0.1)}
-    seen = {key(**ONE): Figures(**SEEN, weights_bytes=16 * GIB)}
+    seen = {key(ONE): Figures(**SEEN, weights_bytes=16 * GIB)}
     plan = planned(models, seen)
     assert plan_text(plan).count("measured 2026-11-30, stack prod") == 1
     engines = {row["instance"]: row for card in plan_data(plan)["cards"] for row in card["engines"]}
@@ -154,8 +154,8 @@ def test_what_is_written_is_read_as_the_same_entries_in_one_order(
 
 
 def test_a_changed_figure_is_one_changed_line() -> None:
-    before = {key(**ONE): Figures(**SEEN, weights_bytes=1)}
-    after = {key(**ONE): Figures(**SEEN, weights_bytes=2)}
+    before = {key(ONE): Figures(**SEEN, weights_bytes=1)}
+    after = {key(ONE): Figures(**SEEN, weights_bytes=2)}
     changed = set(calibration_text(after).splitlines()) - set(calibration_text(before).splitlines())
     assert changed == {'        "weights_bytes": 2'}
 
@@ -195,8 +195,8 @@ def test_a_broken_file_is_one_warning_and_counts_as_none(tmp_path: Path, content
 )
 def test_a_wrong_entry_is_named_and_the_others_count(tmp_path: Path, change: dict[str, Any], path: str) -> None:
     wrong, right = rows(
-        (key(**ONE), Figures(**SEEN, weights_bytes=1)),
-        (key(a=engine(BGE, kind="embedding")), Figures(**SEEN, weights_bytes=2)),
+        (key(ONE), Figures(**SEEN, weights_bytes=1)),
+        (key({"a": engine(BGE, kind="embedding")}), Figures(**SEEN, weights_bytes=2)),
     )
     (tmp_path / FILE_NAME).write_text(json.dumps({"schema": 1, "engines": [{**wrong, **change}, right, "x"]}))
     entries, (finding, last) = read_calibration(tmp_path)
@@ -206,7 +206,7 @@ def test_a_wrong_entry_is_named_and_the_others_count(tmp_path: Path, change: dic
 
 
 def test_a_second_entry_for_one_key_is_named_and_ignored(tmp_path: Path) -> None:
-    (row,) = rows((key(**ONE), Figures(**SEEN, weights_bytes=1)))
+    (row,) = rows((key(ONE), Figures(**SEEN, weights_bytes=1)))
     again = {**row, "observed": {**row["observed"], "weights_bytes": 2}}
     (tmp_path / FILE_NAME).write_text(json.dumps({"schema": 1, "engines": [row, again]}))
     entries, (finding,) = read_calibration(tmp_path)
@@ -223,7 +223,7 @@ def test_the_command_reads_it_and_a_broken_one_stops_nothing(
         json.dumps({"config": {"hearth:models": ONE, "hearth:inventory": inventory}})
     )
     file = tmp_path / FILE_NAME
-    file.write_text(calibration_text({key(**ONE): Figures(**SEEN, weights_bytes=16 * GIB)}))
+    file.write_text(calibration_text({key(ONE): Figures(**SEEN, weights_bytes=16 * GIB)}))
     assert main(["plan", "--stack", "mine"]) == 0
     assert "measured 2026-11-30, stack prod" in capsys.readouterr().out
     file.write_text("{")
