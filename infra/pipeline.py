@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from pydantic import ValidationError
+
 from infra.catalogue.flags import check_value, findings_for
 from infra.config.load import Loaded, Written, load
+from infra.config.restart import Restart
 from infra.config.schema import StackConfig
 from infra.config.secrets import SECRETS, set_command
 from infra.errors import Finding, Severity
 from infra.inventory import with_inventory
-from infra.plan import Plan, make_plan, read_calibration, read_previous
+from infra.plan import Plan, Previous, Shared, make_plan, read_calibration, read_previous
 
 if TYPE_CHECKING:
     from infra.services import Declaration
@@ -56,8 +59,10 @@ def decide(
     return planned, (*found, *problems, *loaded.findings, *more)
 
 
-def build(written: Written, stack: str, found: list[Finding]) -> tuple[Built | None, tuple[Finding, ...]]:
-    """Decide a stack; `found` are findings of reading the file.
+def build(
+    written: Written, stack: str, found: list[Finding], *, previous: Previous | None = None
+) -> tuple[Built | None, tuple[Finding, ...]]:
+    """Decide a stack; `found` are findings of reading the file, `previous` where engines are (None: as last saved).
 
     Built is None when nothing can be decided; with errors among the findings it serves to find more, not to deploy.
     """
@@ -68,7 +73,7 @@ def build(written: Written, stack: str, found: list[Finding]) -> tuple[Built | N
     written, problems = with_inventory(written)
     loaded = load(written)
     settings, wrong = settings_of(loaded.services)
-    planned, more = _planned(loaded, stack, written.root)
+    planned, more = _planned(loaded, stack, written.root, previous)
     findings = [*found, *problems, *loaded.findings, *wrong, *more]
     if planned is None:
         return None, tuple(findings)
@@ -83,24 +88,36 @@ def build(written: Written, stack: str, found: list[Finding]) -> tuple[Built | N
     return Built(config, plan, declaration, target, missing), tuple(findings)
 
 
-def _planned(loaded: Loaded, stack: str, root: Path) -> tuple[tuple[StackConfig, Plan] | None, tuple[Finding, ...]]:
+def _planned(
+    loaded: Loaded, stack: str, root: Path, previous: Previous | None = None
+) -> tuple[tuple[StackConfig, Plan] | None, tuple[Finding, ...]]:
     if loaded.config is None:
         return None, ()
-    previous, kept = read_previous(root, stack)
+    kept: list[Finding] = []
+    if previous is None:
+        previous, kept = read_previous(root, stack)
     calibration, unread = read_calibration(root)
-    shared = _shared_args(loaded.services)
+    shared = _shared(loaded.services)
     plan = make_plan(
-        loaded.config, PROJECT, stack, shared_args=shared, root=root, previous=previous, calibration=calibration
+        loaded.config, PROJECT, stack, shared=shared, root=root, previous=previous, calibration=calibration
     )
-    flags = _flag_findings(loaded.config, loaded.services.get(_ENGINES), shared, plan.vllm_version)
+    flags = _flag_findings(loaded.config, loaded.services.get(_ENGINES), shared.args, plan.vllm_version)
     return (loaded.config, plan), (*kept, *unread, *plan.findings, *flags)
 
 
-def _shared_args(services: Mapping[str, Any]) -> Mapping[str, str | int | float | bool]:
-    """Return the flags of all engines, as far as they are flags: what is wrong with them, the service says."""
+def _shared(services: Mapping[str, Any]) -> Shared:
+    """Return what the section of all engines says, as far as it is right: what is wrong with it, the service says."""
     section = services.get(_ENGINES)
-    args = section.get("args") if isinstance(section, Mapping) else None
-    return {key: value for key, value in args.items() if isinstance(value, _FLAGS)} if isinstance(args, Mapping) else {}
+    if not isinstance(section, Mapping):
+        return Shared()
+    args, restart = section.get("args"), section.get("restart")
+    flags = (
+        {key: value for key, value in args.items() if isinstance(value, _FLAGS)} if isinstance(args, Mapping) else {}
+    )
+    try:
+        return Shared(flags, None if restart is None else Restart.model_validate(restart))
+    except ValidationError:
+        return Shared(flags)
 
 
 def needed_secrets(workloads: tuple[Workload, ...]) -> tuple[str, ...]:

@@ -25,9 +25,20 @@ def json_text(value: object) -> str:
     return json.dumps(value, sort_keys=True)
 
 
+def json_lines(value: object) -> str:
+    """Render JSON that people compare line by line."""
+    return json.dumps(value, indent=2, sort_keys=True) + "\n"
+
+
 def asset(name: str) -> str:
     """Return the text of a file in infra/services/assets."""
     return resources.files("infra.services.assets").joinpath(name).read_text(encoding="utf-8")
+
+
+def assets(folder: str) -> dict[str, str]:
+    """Return the modules of a package in infra/services/assets, by file name, sorted."""
+    found = resources.files("infra.services.assets").joinpath(folder).iterdir()
+    return {file.name: file.read_text(encoding="utf-8") for file in sorted(found, key=str) if file.name.endswith(".py")}
 
 
 def digest(files: Iterable[ConfigFile]) -> str:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import ClassVar, Final
 
 from pydantic import Field
 
 from images import recipes
+from infra.catalogue.flag_table import has_option
+from infra.catalogue.rendered import flags_of, rendered_findings
 from infra.catalogue.versions import PINNED
 from infra.config.models import SYNTHETIC, ModelServer
 from infra.config.schema import StackConfig
 from infra.config.secrets import SecretRef
-from infra.plan import ENGINE_PORT, Placement, Plan, shm_bytes
+from infra.errors import Finding
+from infra.plan import ENGINE_PORT, STATUS_PORT, Placement, Plan, shm_bytes
 from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, Settings, Volume, Workload
-from infra.services.files import asset
+from infra.services.files import asset, assets, json_lines
 
 # docs.vllm.ai "Using Docker": one repository per device; CPU tags always end with the architecture.
 VERSION: Final = f"v{PINNED}"
@@ -25,8 +30,15 @@ _IMAGES: Final = {
 }
 _MODEL_DIRECTORY: Final = "/models"
 _SYNTHETIC_SCRIPT: Final = "/opt/hearth/synthetic_model.py"
+# The engine's entry point (infra/services/assets/engine), what it reads, and where it takes its start locks: a folder of
+# the host, because two stacks may share a card.
+_ENTRY_POINT: Final = "/opt/hearth/engine"
+_ENTRY_SETTINGS: Final = "/etc/hearth/engine.json"
+_LOCKS: Final = "/run/hearth/locks"
 # Time for requests in flight before the engine ends; the container's own stop time-out is longer.
 _DRAIN_SHARE: Final = 0.5
+# The job under which Prometheus finds what the entry points say of their engines.
+SUPERVISION: Final = "supervision"
 Flag = str | int | float | bool
 
 
@@ -47,17 +59,18 @@ class Vllm(Service[VllmSettings]):
     settings_type = VllmSettings
 
     def endpoints(self, settings: VllmSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
-        """Return one endpoint per engine."""
+        """Return two endpoints per engine: its API, and its entry point's metrics."""
         del settings
         return tuple(
             Endpoint(
-                service=self.name,
+                service=service,
                 instance=placement.instance,
                 host=placement.host,
-                port=ENGINE_PORT,
+                port=port,
                 metrics_path="/metrics",
                 labels={"model": placement.model, "kind": config.models[placement.model].kind},
             )
+            for service, port in ((self.name, ENGINE_PORT), (SUPERVISION, STATUS_PORT))
             for placement in plan.placements
         )
 
@@ -65,25 +78,43 @@ class Vllm(Service[VllmSettings]):
         """Return one workload per engine."""
         return tuple(self._workload(settings, context, placement) for placement in context.plan.placements)
 
+    def findings(self, settings: VllmSettings, context: Context) -> tuple[Finding, ...]:
+        """Return what the version of the engines' image doesn't take of what Hearth writes for them."""
+        version = context.plan.vllm_version
+        found: list[Finding] = []
+        for placement in context.plan.placements:
+            model = context.config.models[placement.model]
+            flags = flags_of(self.arguments(settings, context, placement))
+            by_people = {*settings.args, *model.args}
+            own = {flag: value for flag, value in flags.items() if not {flag, flag.removeprefix("no-")} & by_people}
+            environment = _environment(placement, model)
+            found += rendered_findings(placement.model, own, environment, version, written=model.model_fields_set)
+        return tuple(dict.fromkeys(found))
+
+    def arguments(self, settings: VllmSettings, context: Context, placement: Placement) -> tuple[str, ...]:
+        """Return what stands behind `vllm serve` for one engine, however its container starts it."""
+        model = context.config.models[placement.model]
+        flags = _flags(placement, model, settings.args, context.plan.vllm_version)
+        return (_served_from(placement, model), *(part for flag, value in flags.items() for part in _flag(flag, value)))
+
     def _workload(self, settings: VllmSettings, context: Context, placement: Placement) -> Workload:
         model = context.config.models[placement.model]
-        restart = model.restart or settings.restart or context.config.restart
         return Workload(
             instance=placement.instance,
             service=self.name,
             host=placement.host,
             image=self.image_for(model, context.config),
-            command=_command(placement, model, settings.args, restart.timeout_stop),
-            restart=restart,
+            command=("python3", _ENTRY_POINT),
+            restart=model.restart or settings.restart or context.config.restart,
             aliases=(placement.model,) if model.replicas > 1 else (),
             environment={**_environment(placement, model), **settings.environment, **model.environment},
             secret_environment={
                 "VLLM_API_KEY": SecretRef("engineKey"),
                 **({"HF_TOKEN": SecretRef("hfToken")} if model.gated else {}),
             },
-            files=(ConfigFile(_SYNTHETIC_SCRIPT, asset("synthetic_model.py")),) if model.source == SYNTHETIC else (),
-            volumes=_volumes(placement, model),
-            probe=Probe(ENGINE_PORT, "/health", interval_s=5.0, timeout_s=10.0, retries=6),
+            files=_files(placement, model, self.arguments(settings, context, placement)),
+            volumes=(*_volumes(placement, model), Volume("start-locks", _LOCKS, host_path=_LOCKS)),
+            probe=Probe(STATUS_PORT, "/health", interval_s=5.0, timeout_s=10.0, retries=3),
             start_timeout_s=placement.start_timeout_s,
             after=placement.after,
             memory_bytes=model.memory or settings.memory,
@@ -91,6 +122,7 @@ class Vllm(Service[VllmSettings]):
             cpu_set=placement.cpu_set,
             device=model.device,
             gpus=placement.gpus,
+            supervised=True,
         )
 
     def image_for(self, model: ModelServer, config: StackConfig) -> str:
@@ -109,17 +141,20 @@ def _served_from(placement: Placement, model: ModelServer) -> str:
     return model.source
 
 
-def _command(
-    placement: Placement, model: ModelServer, shared: Mapping[str, Flag], timeout_stop_s: float
-) -> tuple[str, ...]:
-    path = _served_from(placement, model)
+def _flags(placement: Placement, model: ModelServer, shared: Mapping[str, Flag], version: str) -> dict[str, Flag]:
     flags: dict[str, Flag] = {
         "host": "0.0.0.0",  # noqa: S104 - inside the container's own network
         "port": ENGINE_PORT,
         "served-model-name": placement.model,
         "dtype": model.dtype,
-        "shutdown-timeout": int(timeout_stop_s * _DRAIN_SHARE),
     }
+    # Where the version has them: an older one ends at once over a flag that it doesn't know.
+    welcome: dict[str, Flag] = {
+        "shutdown-timeout": int(placement.restart.timeout_stop_s * _DRAIN_SHARE),
+        # Health checks and scrapes every few seconds would fill the log.
+        "disable-access-log-for-endpoints": "/health,/metrics",
+    }
+    flags |= {flag: value for flag, value in welcome.items() if has_option(flag, version)}
     optional: dict[str, str | int | float | None] = {
         "revision": model.revision,
         "max-model-len": placement.context,
@@ -133,19 +168,35 @@ def _command(
         "pipeline-parallel-size": model.pipeline_parallel if model.pipeline_parallel > 1 else None,
         "max-loras": model.loras or None,
         "max-lora-rank": model.lora_rank if model.loras else None,
-        "runner": "pooling" if model.kind == "embedding" else None,
+        "runner": None if model.kind == "chat" else "pooling",
     }
     flags |= {flag: value for flag, value in optional.items() if value is not None}
     flags |= {"enable-expert-parallel": True} if model.expert_parallel else {}
     flags |= {"enable-lora": True} if model.loras else {}
-    flags |= {**shared, **model.args}
-    arguments = [part for flag, value in flags.items() for part in _flag(flag, value)]
-    serve = ("vllm", "serve", path, *arguments)
-    if model.source != SYNTHETIC:
-        return serve
-    context = str(placement.context)
-    make = f'python3 {_SYNTHETIC_SCRIPT} "$0" {placement.model} {context} && exec "$@"'
-    return ("/bin/sh", "-c", make, path, *serve)
+    return {**flags, **shared, **model.args}
+
+
+def _files(placement: Placement, model: ModelServer, arguments: tuple[str, ...]) -> tuple[ConfigFile, ...]:
+    """Return the entry point, its settings, and what makes a synthetic model."""
+    is_synthetic = model.source == SYNTHETIC
+    make = ("python3", _SYNTHETIC_SCRIPT, _served_from(placement, model), placement.model, str(placement.context))
+    settings = {
+        "instance": placement.instance,
+        "model": placement.model,
+        "kind": model.kind,
+        "device": model.device,
+        "cards": placement.gpus,
+        "port": ENGINE_PORT,
+        "status_port": STATUS_PORT,
+        "prepare": make if is_synthetic else (),
+        "command": ("vllm", "serve", *arguments),
+        "promise": asdict(placement.restart),
+    }
+    return (
+        *(ConfigFile(f"{_ENTRY_POINT}/{name}", text) for name, text in assets("engine").items()),
+        ConfigFile(_ENTRY_SETTINGS, json_lines(settings)),
+        *((ConfigFile(_SYNTHETIC_SCRIPT, asset("synthetic_model.py")),) if is_synthetic else ()),
+    )
 
 
 def _flag(flag: str, value: object) -> tuple[str, ...]:
@@ -157,7 +208,14 @@ def _flag(flag: str, value: object) -> tuple[str, ...]:
 
 
 def _environment(placement: Placement, model: ModelServer) -> dict[str, str]:
-    environment = {"VLLM_NO_USAGE_STATS": "1", "HF_HOME": "/root/.cache/huggingface"}
+    environment = {
+        "VLLM_NO_USAGE_STATS": "1",
+        "HF_HOME": "/root/.cache/huggingface",
+        # vLLM gives its own engine ten minutes by default; the entry point keeps the plan's time-out.
+        "VLLM_ENGINE_READY_TIMEOUT_S": str(math.ceil(placement.start_timeout_s)),
+        # The entry point reads what the engine prints, line by line.
+        "PYTHONUNBUFFERED": "1",
+    }
     if not model.is_from_hub:
         environment |= {"HF_HUB_OFFLINE": "1"}
     if model.device == "cpu":
