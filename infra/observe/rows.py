@@ -20,6 +20,8 @@ from infra.services.files import digest
 from infra.targets.docker.mapping import Names, container
 
 RUNNING: Final = "running"
+# States in which the last end is what stands in the way.
+_DOWN: Final = frozenset({"waiting", "failed", "ended"})
 _UP: Final = "`make up` or `pulumi up` brings it"
 _LOGS: Final = "read its log with `docker logs`"
 
@@ -167,10 +169,10 @@ def _standing(found: Container | None) -> tuple[str, str, str]:
         return (state, why, "") if found.metrics is not None or why else (state, "its metrics can't be read", _LOGS)
     if status.state == RUNNING:
         return RUNNING, "" if found.metrics is not None else "its metrics can't be read", "" if found.metrics else _LOGS
-    if status.says:
+    if status.says and status.state in _DOWN:
         return status.state, status.says, status.fix
-    doing = " ".join(part for part in (status.phase, status.detail) if part)
-    return status.state, doing or "it doesn't serve yet", ""
+    doing = " ".join(part for part in (status.phase, status.detail) if part) or "it doesn't serve yet"
+    return status.state, f"{doing}; the start before: {status.says}" if status.says else doing, status.fix
 
 
 def _stranger(host: str, found: Container, placement: Placement | None) -> Row:

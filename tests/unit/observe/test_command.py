@@ -83,6 +83,11 @@ def test_an_engine_that_fails_is_named_with_cause_and_fix_and_the_others_are_sho
         (None, "no container of it is there"),
         ({"is_running": False, "state": "exited", "exit_code": 137}, "its container ended with code 137"),
         ({"status": Status("starting", phase="loading", detail="shards 3 of 8"), "metrics": None}, "loading shards 3"),
+        (
+            {"status": Status("starting", phase="loading", says="no memory", fix="buy some"), "metrics": None},
+            "loading; the start before: no memory\n    fix: buy some",
+        ),
+        ({"status": Status("waiting", phase="loading", says="no memory"), "metrics": None}, "    no memory\n"),
         ({"status": None, "metrics": None, "health": "starting"}, "its health check says starting"),
         ({"metrics": None}, "its metrics can't be read"),
     ],
