@@ -12,6 +12,8 @@ from infra.observe.reading import Metrics, Status, metrics_of, status_of
 
 # Recorded from vLLM 0.32.0 on CPU: a synthetic model with a cache of 64 MiB, without buckets of histograms.
 PAGE = Path(__file__).with_name("metrics_0.32.0.txt").read_text(encoding="utf-8")
+# Recorded from the entry point: its vLLM was killed with SIGKILL and starts again.
+KILLED = Path(__file__).with_name("status_killed.json").read_text(encoding="utf-8")
 FAILED: dict[str, Any] = {
     "schema": 1,
     "instance": "coder",
