@@ -45,8 +45,10 @@ fields=index,uuid,name,memory.total,driver_version,compute_cap,mig.mode.current,
 ask nvidia-cards nvidia-smi --query-gpu=$fields --format=csv,noheader,nounits
 ask nvidia-list nvidia-smi -L
 ask nvidia-topology nvidia-smi topo -m
-ask rocm-smi rocm-smi --showproductname --showuniqueid --showmeminfo vram --showdriverversion --json
-ask amd-smi amd-smi static --asic --vram --driver --json
+ask rocm-smi rocm-smi --showproductname --showuniqueid --showmeminfo vram --showdriverversion --showbus --json
+ask amd-smi amd-smi static --asic --bus --vram --driver --json
+ask render-nodes grep -sH PCI_SLOT_NAME /sys/class/drm/renderD*/device/uevent
+ask device-groups getent group video render
 ask docker docker info --format '{{json .}}'
 root=$($limit docker info --format '{{.DockerRootDir}}' </dev/null 2>/dev/null)
 ask disk-docker df -B1 --output=source,target,size,avail "${root:-/var/lib/docker}"

@@ -60,6 +60,7 @@ def _entry(entry: Entry) -> Mapping[str, Any]:
             "non_torch_gib": figures.non_torch.in_gib(),
             "cuda_graph_gib": figures.graphs.in_gib(),
             "kv_cache_gib": figures.pool.in_gib(),
+            "kv_cache_is_pinned": entry.spec.kv_cache_bytes is not None,
             "needed_gib": round(figures.needed_bytes / GIB, 3),
             "kv_cache_tokens": figures.tokens.rounded(0),
             "max_concurrency": figures.concurrency.rounded(2),

@@ -24,6 +24,7 @@ from infra.plan.findings import (
 from infra.plan.ledger import Tenant, ledger
 from infra.plan.machine import CpuEngine, GpuEngine, HostRow, Machine, host_row
 from infra.plan.needs import Need, needs_of
+from infra.plan.pins import pin_neighbours
 from infra.plan.plan import Plan
 from infra.plan.search import Item, solve
 from infra.plan.specs import Engines, Shared, engines_of, shm_bytes
@@ -56,6 +57,7 @@ def make_plan(
     solution = solve(sorted(items, key=lambda item: -item.cards), slots)
     tenants, placements = settle(config, engines, on_cards, items, solution)
     cards = ledger(tenants, slots, _spare(slots, tenants))
+    cards, placements = pin_neighbours(config, engines, tenants, cards, placements)
     on_cpu = place_on_cpu(config, engines, [engine for engine in wanted if engine.model.device == "cpu"])
     placements += [
         placement_of(config, engines, engine, spec, host=host, gpus=(), cause=cause)

@@ -13,9 +13,11 @@ from images import recipes
 from infra.catalogue.flag_table import has_option
 from infra.catalogue.rendered import flags_of, rendered_findings
 from infra.catalogue.versions import PINNED
+from infra.config.inventory import Host
 from infra.config.models import SYNTHETIC, ModelServer
 from infra.config.schema import StackConfig
 from infra.config.secrets import SecretRef
+from infra.config.types import cores_of
 from infra.errors import Finding
 from infra.plan import ENGINE_PORT, STATUS_PORT, Placement, Plan, shm_bytes
 from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, Settings, Volume, Workload
@@ -39,6 +41,7 @@ _LOCKS: Final = "/run/hearth/locks"
 _DRAIN_SHARE: Final = 0.5
 # The job under which Prometheus finds what the entry points say of their engines.
 SUPERVISION: Final = "supervision"
+_SEVERAL: Final = 2
 Flag = str | int | float | bool
 
 
@@ -83,11 +86,11 @@ class Vllm(Service[VllmSettings]):
         version = context.plan.vllm_version
         found: list[Finding] = []
         for placement in context.plan.placements:
-            model = context.config.models[placement.model]
+            model, host = context.config.models[placement.model], context.config.inventory.hosts[placement.host]
             flags = flags_of(self.arguments(settings, context, placement))
             by_people = {*settings.args, *model.args}
             own = {flag: value for flag, value in flags.items() if not {flag, flag.removeprefix("no-")} & by_people}
-            environment = _environment(placement, model)
+            environment = _environment(placement, model, host)
             found += rendered_findings(placement.model, own, environment, version, written=model.model_fields_set)
         return tuple(dict.fromkeys(found))
 
@@ -99,6 +102,7 @@ class Vllm(Service[VllmSettings]):
 
     def _workload(self, settings: VllmSettings, context: Context, placement: Placement) -> Workload:
         model = context.config.models[placement.model]
+        host = context.config.inventory.hosts[placement.host]
         return Workload(
             instance=placement.instance,
             service=self.name,
@@ -107,7 +111,7 @@ class Vllm(Service[VllmSettings]):
             command=("python3", _ENTRY_POINT),
             restart=model.restart or settings.restart or context.config.restart,
             aliases=(placement.model,) if model.replicas > 1 else (),
-            environment={**_environment(placement, model), **settings.environment, **model.environment},
+            environment={**_environment(placement, model, host), **settings.environment, **model.environment},
             secret_environment={
                 "VLLM_API_KEY": SecretRef("engineKey"),
                 **({"HF_TOKEN": SecretRef("hfToken")} if model.gated else {}),
@@ -123,6 +127,11 @@ class Vllm(Service[VllmSettings]):
             device=model.device,
             gpus=placement.gpus,
             supervised=True,
+            gpu_access=host.gpu_access or "device-request",
+            device_nodes=_device_nodes(placement, host),
+            device_groups=host.device_groups if model.device == "rocm" else (),
+            # Docker's own seccomp profile lets a process bind its memory to a NUMA node only with this.
+            capabilities=("SYS_NICE",) if model.device == "cpu" else (),
         )
 
     def image_for(self, model: ModelServer, config: StackConfig) -> str:
@@ -207,7 +216,7 @@ def _flag(flag: str, value: object) -> tuple[str, ...]:
     return (f"--{flag}", str(value))
 
 
-def _environment(placement: Placement, model: ModelServer) -> dict[str, str]:
+def _environment(placement: Placement, model: ModelServer, host: Host) -> dict[str, str]:
     environment = {
         "VLLM_NO_USAGE_STATS": "1",
         "HF_HOME": "/root/.cache/huggingface",
@@ -221,9 +230,26 @@ def _environment(placement: Placement, model: ModelServer) -> dict[str, str]:
     if model.device == "cpu":
         # By itself every engine binds its threads to the same first cores of the machine.
         environment |= {"VLLM_CPU_OMP_THREADS_BIND": placement.cpu_set or "nobind"}
+        node = _memory_node(placement, host)
+        environment |= {"CPU_VISIBLE_MEMORY_NODES": str(node)} if node is not None else {}
     if model.device == "cuda":
         environment |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     return environment
+
+
+def _memory_node(placement: Placement, host: Host) -> int | None:
+    """Return the NUMA node that all cores of an engine are on; None where there is no choice, or nobody knows."""
+    if placement.cpu_set is None or len(host.numa_nodes) < _SEVERAL:
+        return None
+    cores = cores_of(placement.cpu_set)
+    return next((number for number, node in enumerate(host.numa_nodes) if cores <= cores_of(node.cores)), None)
+
+
+def _device_nodes(placement: Placement, host: Host) -> tuple[str, ...]:
+    """Return the device files of an engine's AMD cards; none unless all are known, for then all are given to it."""
+    nodes = {gpu.id: gpu.render_node for gpu in host.gpus}
+    found = [node for name in placement.gpus if (node := nodes.get(name)) is not None]
+    return tuple(found) if len(found) == len(placement.gpus) else ()
 
 
 def _volumes(placement: Placement, model: ModelServer) -> tuple[Volume, ...]:

@@ -10,6 +10,7 @@ from infra.config.load import Written
 from infra.errors import Severity
 from infra.pipeline import Built, build
 from infra.services import registry
+from infra.services.base import Workload
 from infra.targets.docker.mapping import Names, container
 from tests.golden_files import ROOT
 
@@ -72,6 +73,49 @@ def test_only_the_front_door_is_published_and_on_loopback() -> None:
     published = {workload.instance: workload.published for workload in made().workloads if workload.published}
     assert set(published) == {"nginx"}
     assert published["nginx"][0].address == "127.0.0.1"
+
+
+HOSTS: dict[str, Any] = {
+    "nv": {"gpu_access": "cdi", "gpus": [{"id": "GPU-1", "model": "H100-80GB"}]},
+    "amd": {
+        "device_groups": [44, 992],
+        "gpus": [
+            {"id": "GPU-a", "model": "MI300X", "render_node": "/dev/dri/renderD128"},
+            {"id": "GPU-b", "model": "MI300X", "render_node": "/dev/dri/renderD129"},
+            {"id": "GPU-c", "model": "MI300X"},
+        ],
+    },
+    "plain": {"cores": 8, "numa_nodes": [{"cores": "0-3"}, {"cores": "4-7"}]},
+    "one": {"cores": 8, "numa_nodes": [{"cores": "0-7"}]},
+}
+
+
+def engine_of(place: str, **model: Any) -> Workload:
+    inventory = {"hosts": {place: HOSTS[place]}}
+    built = made(models={"m": {"source": "Qwen/Qwen3-1.7B", "context": 2048, **model}}, inventory=inventory)
+    (found,) = (workload for workload in built.workloads if workload.service == "vllm")
+    return found
+
+
+def test_engines_are_given_cards_as_their_host_can() -> None:
+    nvidia = engine_of("nv")
+    assert (nvidia.gpu_access, nvidia.gpus) == ("cdi", ("GPU-1",))
+    assert nvidia.environment["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    assert (nvidia.device_nodes, nvidia.device_groups, nvidia.capabilities) == ((), (), ())
+    amd = engine_of("amd", device="rocm", gpus=["GPU-b"])
+    assert (amd.device_nodes, amd.device_groups) == (("/dev/dri/renderD129",), (44, 992))
+    assert "CUDA_DEVICE_ORDER" not in amd.environment
+    partly = engine_of("amd", device="rocm", gpus=["GPU-b", "GPU-c"], tensor_parallel=2)
+    assert partly.device_nodes == ()
+
+
+def test_engines_on_cpu_may_bind_memory_and_know_their_node_where_all_their_cores_are_on_it() -> None:
+    cpu = {"device": "cpu", "kv_cache": "1GiB"}
+    bound = engine_of("plain", **cpu, cores="4-6")
+    assert (bound.capabilities, bound.gpus) == (("SYS_NICE",), ())
+    assert bound.environment["CPU_VISIBLE_MEMORY_NODES"] == "1"
+    for host, cores in (("plain", "3-4"), ("plain", None), ("one", "0-3")):
+        assert "CPU_VISIBLE_MEMORY_NODES" not in engine_of(host, **cpu, cores=cores).environment
 
 
 def test_engines_have_a_key_and_send_nothing_home() -> None:
