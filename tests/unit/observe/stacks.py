@@ -1,4 +1,4 @@
-"""A stack of two engines on one card, and what their hosts would answer."""
+"""A stack of two engines, each with a card of its own, and what their hosts would answer."""
 
 from __future__ import annotations
 
@@ -16,8 +16,15 @@ from infra.services.files import digest
 from infra.targets.docker.mapping import Names, container
 
 MODELS: dict[str, Any] = {
-    "chat": {"source": "Qwen/Qwen3-8B", "context": 8192, "memory_fraction": 0.4},
-    "coder": {"source": "meta-llama/Llama-3.1-8B-Instruct", "context": 8192, "memory_fraction": 0.4, "after": ["chat"]},
+    "chat": {"source": "Qwen/Qwen3-8B", "context": 8192, "memory_fraction": 0.4, "place": "box", "gpus": ["0"]},
+    "coder": {
+        "source": "meta-llama/Llama-3.1-8B-Instruct",
+        "context": 8192,
+        "memory_fraction": 0.4,
+        "place": "box",
+        "gpus": ["1"],
+        "after": ["chat"],
+    },
 }
 REPORTED = {"weights_gib": 15.27, "kv_cache_gib": 13.55, "kv_cache_tokens": 98672.0, "concurrency": 12.04}
 SERVING = Status("running", starts=1, start_s=81.4, reported=REPORTED, version=(0, 32, 0))
@@ -25,7 +32,7 @@ LOAD = Metrics(fraction=0.4, blocks=6167, block_size=16, kv_used=0.31, running=2
 
 
 def write(root: Path, models: dict[str, Any] | None = None, stack: str = "mine") -> None:
-    hosts = {"box": {"gpus": [{"id": "0", "model": "H100-80GB"}]}}
+    hosts = {"box": {"gpus": [{"id": "0", "model": "H100-80GB"}, {"id": "1", "model": "H100-80GB"}]}}
     config = {"models": MODELS if models is None else models, "inventory": {"hosts": hosts}, "edge": {"expose": None}}
     document = {"config": {f"hearth:{key}": value for key, value in config.items()}}
     (root / f"Pulumi.{stack}.yaml").write_text(json.dumps(document))

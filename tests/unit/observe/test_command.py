@@ -111,9 +111,9 @@ def test_a_stopped_engines_last_word_counts_only_where_it_is_about_its_end(obser
 def test_an_engine_without_a_status_file_is_read_by_health_and_metrics(observe: Observe) -> None:
     code, out, _ = observe(coder={"status": None})
     assert code == 0
-    (seen,) = (line for line in out.splitlines() if line.startswith("    card 0") and "15.27" not in line)
+    (seen,) = (line for line in out.splitlines() if line.startswith("    card 1"))
     # 6,167 blocks of 16 tokens; what only the log says is unknown.
-    assert seen.split() == ["card", "0", "observed", "-", "-", "98,672", "-", "-"]
+    assert seen.split() == ["card", "1", "observed", "-", "-", "98,672", "-", "-"]
 
 
 def test_a_host_that_cannot_be_reached_is_named_and_the_others_are_shown(checkout: Path, observe: Observe) -> None:
@@ -147,7 +147,8 @@ def test_what_is_saved_is_what_the_next_plan_prefers(
     total = built_of(checkout).plan.cards[0].slot.card.memory.value
     assert seen.non_kv_bytes == pytest.approx(0.4 * total - 13.55 * GIB, abs=1)
     assert main(["plan", "--stack", "mine", "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)["cards"][0]["engines"]
+    rows = [row for card in json.loads(capsys.readouterr().out)["cards"] for row in card["engines"]]
+    assert len(rows) == 2
     for row in rows:
         assert row["measured"].endswith("stack mine")
         assert row["kv_cache_gib"]["value"] == pytest.approx(13.55, abs=0.001)
@@ -224,8 +225,15 @@ def test_of_a_pinned_cache_the_rest_of_the_share_is_unknown(checkout: Path, obse
     assert entries(checkout)["meta-llama/Llama-3.1-8B-Instruct"].non_kv_bytes is not None
 
 
+def test_the_cache_of_neighbours_is_pinned_so_only_terms_are_learned(checkout: Path, observe: Observe) -> None:
+    write(checkout, {name: {**model, "gpus": ["0"]} for name, model in MODELS.items()})
+    observe("--save")
+    for seen in entries(checkout).values():
+        assert (seen.weights_bytes, seen.non_kv_bytes) == (round(15.27 * GIB), None)
+
+
 def test_replicas_share_an_entry_with_the_least_favourable_figures(checkout: Path, observe: Observe) -> None:
-    write(checkout, {"chat": {**MODELS["chat"], "replicas": 2}})
+    write(checkout, {"chat": {**MODELS["chat"], "replicas": 2, "gpus": ["0", "1"]}})
     code, out, _ = observe(
         "--save", **{"chat-1": saying(weights_gib=15.33, kv_cache_gib=13.49, kv_cache_tokens=98000.0)}
     )
