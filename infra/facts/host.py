@@ -104,7 +104,7 @@ def run_command(argv: Sequence[str], given: str) -> Ran:
 
 def collect(connection: str, run: Run = run_command, ssh_options: Sequence[str] = ()) -> HostFacts:
     """Ask a host (`local`, `unix:///path/of/docker.sock` or `ssh://user@host:port`) what it is. Never raises."""
-    argv, script, wrong = _command(connection, ssh_options)
+    argv, script, wrong = shell_of(connection, SCRIPT, ssh_options)
     if wrong:
         return HostFacts(connection, findings=(wrong,))
     try:
@@ -122,11 +122,12 @@ def collect(connection: str, run: Run = run_command, ssh_options: Sequence[str] 
     return _understood(connection, answered)
 
 
-def _command(connection: str, ssh_options: Sequence[str]) -> tuple[list[str], str, Finding | None]:
+def shell_of(connection: str, script: str, ssh_options: Sequence[str] = ()) -> tuple[list[str], str, Finding | None]:
+    """Return the shell of a host, and the script that it is to be given; or what is wrong with the connection."""
     if connection == LOCAL:
-        return ["sh"], SCRIPT, None
+        return ["sh"], script, None
     if re.fullmatch(r"unix:///[\w./-]+", connection):
-        return ["sh"], f"DOCKER_HOST={connection}; export DOCKER_HOST\n{SCRIPT}", None
+        return ["sh"], f"DOCKER_HOST={connection}; export DOCKER_HOST\n{script}", None
     try:
         parts = urlsplit(connection)
         host, user, port = parts.hostname, parts.username, parts.port
@@ -139,7 +140,7 @@ def _command(connection: str, ssh_options: Sequence[str]) -> tuple[list[str], st
     argv = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-T"]
     argv += ["-p", str(port)] if port else []
     argv += ["-l", user] if user else []
-    return [*argv, *ssh_options, "--", host, "sh"], SCRIPT, None
+    return [*argv, *ssh_options, "--", host, "sh"], script, None
 
 
 def _understood(connection: str, answered: Answers) -> HostFacts:

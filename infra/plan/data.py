@@ -74,6 +74,7 @@ def _entry(entry: Entry) -> Mapping[str, Any]:
         "fixes": [fix.text for fix in entry.fixes],
         "override": entry.override,
         "fraction": entry.spec.share,
+        "measured": _origin(entry),
         "context": entry.spec.tokens,
         "free_at_start_gib": entry.free_bytes.in_gib(),
         **terms,
@@ -99,6 +100,7 @@ def _cpu_entry(entry: CpuEntry) -> Mapping[str, Any]:
         "verdict": str(entry.verdict),
         "reasons": list(entry.reasons),
         "override": entry.override,
+        "measured": _origin(entry),
         "context": entry.spec.tokens,
         "ram_gib": judged.ram.in_gib(),
         "weights_gib": judged.weights.in_gib(),
@@ -106,3 +108,8 @@ def _cpu_entry(entry: CpuEntry) -> Mapping[str, Any]:
         "kv_cache_tokens": judged.tokens,
         "max_concurrency": round(judged.concurrency, 2),
     }
+
+
+def _origin(entry: Entry | CpuEntry) -> str | None:
+    """Say when and where the figures were seen; None where they are computed."""
+    return entry.spec.measured.origin if entry.spec.measured is not None else None

@@ -76,7 +76,11 @@ def _pin(entry: Entry, users: int, free_bytes: float, version: str) -> Pin | Non
     if not has_flag(_FLAG, version):
         return Pin(None, f"KV isn't pinned: vLLM {version} has no flag for it")
     number = entry.spec.parallel.pipeline
-    stages = [figures] if number == 1 else [stage_estimate(entry.spec, stage) for stage in range(number)]
+    stages = (
+        [figures]
+        if number == 1
+        else [stage_estimate(entry.spec, stage, entry.spec.measured) for stage in range(number)]
+    )
     # Every rank gets the same size: the one with the least room bounds it, the one with the most layers needs it.
     most = min(*(stage.pool.value for stage in stages), free_bytes - _terms(entry))
     needed = max(stage.needed_bytes for stage in stages) * users

@@ -72,6 +72,8 @@ def _because(entry: Entry | CpuEntry, placement: Placement | None) -> Iterable[s
     if placement is not None:
         after = f"; starts after {', '.join(placement.after)}" if placement.after else ""
         parts += [f"{placement.cause}{after}", _start(placement)]
+    if entry.spec.measured is not None:
+        parts.append(f"measured {entry.spec.measured.origin}")
     doubts = entry.spec.checkpoint.doubts
     if doubts:
         parts.append(f"concluded: {'; '.join(doubts)}")

@@ -44,7 +44,7 @@ def build_at(written: Written, stack: str, found: list[Finding], before: Built, 
     moved = {"vllm": next(iter(images.values()))} if images else {}
     at = replace(written, values={**written.values, "images": {**(own if isinstance(own, Mapping) else {}), **moved}})
     previous = {one.instance: (one.host, one.gpus) for one in before.plan.placements if one.gpus}
-    built, findings = build(at, stack, found, previous=previous)
+    built, findings = build(at, stack, found, previous=previous, calibration={})
     workloads = () if built is None else tuple(_with_image(one, images) for one in built.workloads)
     return Target(full, built, findings, workloads, images)
 

@@ -10,6 +10,11 @@ import pytest
 import yaml
 
 from infra.cli import main
+from infra.config.load import read_stack_file
+from infra.interval import GIB
+from infra.pipeline import build
+from infra.plan import plan_text
+from infra.plan.calibration import FILE_NAME, Figures, calibration_text, key_of
 from infra.upgrade.target import full_version, retag
 from tests.golden_files import ROOT
 
@@ -297,3 +302,18 @@ def test_an_image_moves_to_another_tag(image: str, moved: str | None) -> None:
 @pytest.mark.parametrize(("text", "full"), [("v0.20", "0.20.0"), ("0.6.3.post1", "0.6.3.post1"), ("0.20.1", "0.20.1")])
 def test_a_version_is_written_as_tags_are(text: str, full: str) -> None:
     assert full_version(text) == full
+
+
+def test_what_was_measured_of_the_present_version_does_not_blur_the_comparison(asked: Asked) -> None:
+    write(chat=LLAMA)
+    plain = asked("mine", "0.33.0")
+    written, found = read_stack_file(Path(), "mine")
+    built, _ = build(written, "mine", found)
+    assert built is not None
+    key = key_of(built.config.models["chat"], built.plan.entries["chat"].spec)
+    seen = {key: Figures(at="2026-11-30", stack="mine", fraction=0.9, weights_bytes=20 * GIB, non_kv_bytes=30 * GIB)}
+    Path(FILE_NAME).write_text(calibration_text(seen), encoding="utf-8")
+    built, _ = build(written, "mine", found)
+    assert built is not None
+    assert "measured 2026-11-30, stack mine" in plan_text(built.plan)
+    assert asked("mine", "0.33.0") == plain
