@@ -10,7 +10,8 @@ from typing import ClassVar, Final
 from pydantic import Field
 
 from images import recipes
-from infra.catalogue.flag_table import has_option, has_variable
+from infra.catalogue.flag_table import has_variable
+from infra.catalogue.flags import has_flag
 from infra.catalogue.rendered import flags_of, rendered_findings
 from infra.catalogue.versions import PINNED
 from infra.config.inventory import Host
@@ -168,7 +169,7 @@ def _flags(placement: Placement, model: ModelServer, shared: Mapping[str, Flag],
         # Health checks and scrapes every few seconds would fill the log.
         "disable-access-log-for-endpoints": "/health,/metrics",
     }
-    flags |= {flag: value for flag, value in welcome.items() if has_option(flag, version)}
+    flags |= {flag: value for flag, value in welcome.items() if has_flag(flag, version)}
     optional: dict[str, str | int | float | None] = {
         "revision": model.revision,
         "max-model-len": placement.context,

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections import deque
+from pathlib import Path
 from typing import NoReturn
 
 from . import ask, child, lines, locks, memory, settings, status, watch
@@ -274,7 +275,7 @@ def _say(text: str) -> None:
 
 def main() -> int:
     """Run as the settings file says; its path may be given."""
-    file = settings.Path(sys.argv[1]) if len(sys.argv) > 1 else settings.SETTINGS_FILE
+    file = Path(sys.argv[1]) if len(sys.argv) > 1 else settings.SETTINGS_FILE
     return Supervisor(settings.read(file)).run()
 
 
