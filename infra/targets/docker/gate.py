@@ -48,7 +48,7 @@ def verify(workload: Workload, container: pulumi_docker.Container, container_nam
             await _waited(workload, container_name, socket)
             return container_id
 
-        container.id.apply(wait)
+        container.id.apply(wait)  # type: ignore[arg-type]  # an Input may be awaited; mypy can't tell of what
 
 
 async def _waited(workload: Workload, container_name: str, socket: str) -> None:
