@@ -100,10 +100,12 @@ def _looks_healthy(workload: Workload, container: Container, waited_s: float) ->
 
 def _looks_done(workload: Workload, container: Container, waited_s: float) -> str | None:
     state: dict[str, Any] = container.attrs["State"]
-    if not state["Running"] and not state.get("Restarting"):
-        if state["ExitCode"]:
-            raise _failed(workload, container, _end(state))
+    if not state["Running"] and not state["ExitCode"]:
         return None
+    policy = container.attrs["HostConfig"]["RestartPolicy"]
+    is_last = policy["Name"] != "on-failure" or container.attrs["RestartCount"] >= policy["MaximumRetryCount"]
+    if not state["Running"] and is_last:
+        raise _failed(workload, container, _end(state))
     last = _last_lines(container, 1)
     return _in_time(workload, container, waited_s, last.removeprefix("hearth: ") or "runs")
 

@@ -71,6 +71,7 @@ def end_text(status: dict[str, Any]) -> str:
     again = {
         "waiting": "It will be started again",
         "failed": f"It stays failed after {status['starts_in_interval']} of {status['start_limit_burst']} starts",
-    }.get(status["state"], "It was asked to stop")
+        "ended": "It was asked to stop",
+    }.get(status["state"], "It is started again")
     lines = "\n".join(f"  {line}" for line in end["lines"])
     return f"{end['says']} ({end['cause']}).\nFix: {end['fix']}.\n{again}. Its last lines:\n{lines}"
