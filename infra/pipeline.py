@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from pydantic import ValidationError
+
 from infra.catalogue.flags import check_value, findings_for
 from infra.config.load import Loaded, Written, load
+from infra.config.restart import Restart
 from infra.config.schema import StackConfig
 from infra.config.secrets import SECRETS, set_command
 from infra.errors import Finding, Severity
 from infra.inventory import with_inventory
-from infra.plan import Plan, make_plan, read_previous
+from infra.plan import Plan, Shared, make_plan, read_previous
 
 if TYPE_CHECKING:
     from infra.services import Declaration
@@ -87,17 +90,25 @@ def _planned(loaded: Loaded, stack: str, root: Path) -> tuple[tuple[StackConfig,
     if loaded.config is None:
         return None, ()
     previous, kept = read_previous(root, stack)
-    shared = _shared_args(loaded.services)
-    plan = make_plan(loaded.config, PROJECT, stack, shared_args=shared, root=root, previous=previous)
-    flags = _flag_findings(loaded.config, loaded.services.get(_ENGINES), shared, plan.vllm_version)
+    shared = _shared(loaded.services)
+    plan = make_plan(loaded.config, PROJECT, stack, shared=shared, root=root, previous=previous)
+    flags = _flag_findings(loaded.config, loaded.services.get(_ENGINES), shared.args, plan.vllm_version)
     return (loaded.config, plan), (*kept, *plan.findings, *flags)
 
 
-def _shared_args(services: Mapping[str, Any]) -> Mapping[str, str | int | float | bool]:
-    """Return the flags of all engines, as far as they are flags: what is wrong with them, the service says."""
+def _shared(services: Mapping[str, Any]) -> Shared:
+    """Return what the section of all engines says, as far as it is right: what is wrong with it, the service says."""
     section = services.get(_ENGINES)
-    args = section.get("args") if isinstance(section, Mapping) else None
-    return {key: value for key, value in args.items() if isinstance(value, _FLAGS)} if isinstance(args, Mapping) else {}
+    if not isinstance(section, Mapping):
+        return Shared()
+    args, restart = section.get("args"), section.get("restart")
+    flags = (
+        {key: value for key, value in args.items() if isinstance(value, _FLAGS)} if isinstance(args, Mapping) else {}
+    )
+    try:
+        return Shared(flags, None if restart is None else Restart.model_validate(restart))
+    except ValidationError:
+        return Shared(flags)
 
 
 def needed_secrets(workloads: tuple[Workload, ...]) -> tuple[str, ...]:

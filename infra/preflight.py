@@ -23,7 +23,8 @@ def local_findings(built: Built, stack: str, root: Path, severity: Severity) -> 
         found += [
             _absent(workload, volume.host_path, severity)
             for volume in workload.volumes
-            if volume.host_path is not None and not (root / volume.host_path).is_dir()
+            # What is only read must be there; the daemon makes a directory that is written to.
+            if volume.host_path is not None and volume.read_only and not (root / volume.host_path).is_dir()
         ]
     return found
 

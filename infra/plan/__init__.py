@@ -2,16 +2,22 @@
 
 from infra.plan.data import plan_data
 from infra.plan.placement import Previous, make_plan
-from infra.plan.plan import ENGINE_PORT, Placement, Plan
+from infra.plan.plan import ENGINE_PORT, STATUS_PORT, Placement, Plan
 from infra.plan.previous import file_of, previous_text, read_previous
-from infra.plan.specs import shm_bytes
+from infra.plan.restarts import Promise
+from infra.plan.specs import Shared, shm_bytes
+from infra.plan.start_budget import StartBudget
 from infra.plan.text import plan_text
 
 __all__ = [
     "ENGINE_PORT",
+    "STATUS_PORT",
     "Placement",
     "Plan",
     "Previous",
+    "Promise",
+    "Shared",
+    "StartBudget",
     "file_of",
     "make_plan",
     "plan_data",

@@ -18,7 +18,13 @@ def plan_data(plan: Plan) -> Mapping[str, Any]:
         "extends": plan.extends,
         "vllm_version": plan.vllm_version,
         "placements": [
-            {**vars(placement), "gpus": list(placement.gpus), "after": list(placement.after)}
+            {
+                **vars(placement),
+                "gpus": list(placement.gpus),
+                "after": list(placement.after),
+                "restart": vars(placement.restart),
+                "start": vars(placement.start),
+            }
             for placement in plan.placements
         ],
         "cards": [_card(row) for row in plan.cards],

@@ -19,8 +19,9 @@ from infra.plan.ledger import CardRow, Entry
 from infra.plan.machine import CpuEntry, HostRow
 from infra.plan.needs import runs_on
 from infra.plan.plan import Placement
+from infra.plan.restarts import longest_step_s, promise_findings
 from infra.plan.search import Item, Solution
-from infra.plan.specs import Engines
+from infra.plan.specs import Engines, cores_for
 
 _SHOWN: Final = 8
 
@@ -114,6 +115,19 @@ def version_findings(engines: Engines, *, is_set: bool) -> list[Finding]:
     if is_set and is_newer_than_known(engines.version):
         problem = f"nothing is known of vLLM {engines.version} yet: the ledger follows the rules of {NEWEST}"
         found.append(Finding("hearth:images.vllm", problem, f"expect differences, or take {NEWEST}", Severity.WARNING))
+    return found
+
+
+def restart_findings(
+    config: StackConfig, engines: Engines, placements: Sequence[Placement], specs: Mapping[str, EngineSpec]
+) -> list[Finding]:
+    """Return what in the engines' restart promises can't work, by what the plan knows of each."""
+    found: list[Finding] = []
+    for placement in placements:
+        model = config.models[placement.model]
+        restart, path = engines.promise_source(placement.model, model)
+        step_s = longest_step_s(specs[placement.instance], cores_for(config, model, placement.host))
+        found += promise_findings(path, placement.instance, restart, placement.start, step_s)
     return found
 
 

@@ -12,13 +12,20 @@ from infra.memory.engine import EngineSpec
 from infra.plan.cards import Slot, slots_of
 from infra.plan.costs import break_even
 from infra.plan.cpu_hosts import place_on_cpu
-from infra.plan.findings import engine_findings, host_findings, placement_findings, users_findings, version_findings
+from infra.plan.findings import (
+    engine_findings,
+    host_findings,
+    placement_findings,
+    restart_findings,
+    users_findings,
+    version_findings,
+)
 from infra.plan.ledger import Tenant, ledger
 from infra.plan.machine import CpuEngine, GpuEngine, HostRow, Machine, host_row
 from infra.plan.needs import Need, needs_of
 from infra.plan.plan import Plan
 from infra.plan.search import Item, solve
-from infra.plan.specs import Engines, Flags, engines_of, shm_bytes
+from infra.plan.specs import Engines, Shared, engines_of, shm_bytes
 from infra.plan.tenants import Wanted, instance_of, placement_of, settle
 
 Previous = Mapping[str, tuple[str, tuple[str, ...]]]
@@ -30,15 +37,15 @@ def make_plan(
     project: str,
     stack: str,
     *,
-    shared_args: Flags | None = None,
+    shared: Shared | None = None,
     root: Path = Path(),
     previous: Previous | None = None,
 ) -> Plan:
     """Place every engine, or say why it can't be placed. The same input gives the same plan.
 
-    `shared_args` are the flags of all engines, `root` is where relative paths start, `previous` where engines were.
+    `shared` is what all engines have in common, `root` is where relative paths start, `previous` where engines were.
     """
-    engines = engines_of(config, shared_args or {}, root)
+    engines = engines_of(config, shared or Shared(), root)
     slots = slots_of(config.inventory)
     wanted = _in_start_order(config)
     on_cards = [engine for engine in wanted if engine.model.device != "cpu"]
@@ -48,7 +55,7 @@ def make_plan(
     cards = ledger(tenants, slots, _spare(slots, tenants))
     on_cpu = place_on_cpu(config, engines, [engine for engine in wanted if engine.model.device == "cpu"])
     placements += [
-        placement_of(config, engine, host=host, gpus=(), fraction=None, context=spec.context, cause=cause)
+        placement_of(config, engines, engine, spec, host=host, gpus=(), cause=cause)
         for engine, spec, host, cause in on_cpu
     ]
     placements.sort(key=lambda placement: (placement.model, placement.replica))
@@ -58,10 +65,18 @@ def make_plan(
         *engine_findings(cards, hosts),
         *users_findings(config, cards, hosts),
         *host_findings(hosts, placements),
+        *restart_findings(config, engines, placements, _specs(tenants, on_cpu)),
         *version_findings(engines, is_set="vllm" in config.images),
     ]
     plan = Plan(project, stack, engines.version, tuple(placements), cards, hosts, tuple(dict.fromkeys(findings)))
     return replace(plan, costs=break_even(config, plan), extends=config.extends)
+
+
+def _specs(
+    tenants: Sequence[Tenant], on_cpu: Sequence[tuple[Wanted, EngineSpec, str, str]]
+) -> Mapping[str, EngineSpec]:
+    on_cards = {tenant.instance: tenant.spec for tenant in tenants}
+    return on_cards | {engine.instance: spec for engine, spec, _, _ in on_cpu}
 
 
 def _spare(slots: Mapping[str, Sequence[Slot]], tenants: Sequence[Tenant]) -> tuple[Slot, ...]:

@@ -9,15 +9,20 @@ from typing import Final
 from infra.errors import Finding
 from infra.plan.ledger import CardRow, Entry
 from infra.plan.machine import CpuEntry, HostRow
+from infra.plan.restarts import Promise
+from infra.plan.start_budget import StartBudget
 
 ENGINE_PORT: Final = 8000
+# Where an engine's entry point tells how it is: health and metrics, beside the engine's own port.
+STATUS_PORT: Final = 8001
 
 
 @dataclass(frozen=True)
 class Placement:
     """One engine: a replica of a model, on a host, on cards or cores; `cause` says why there.
 
-    `memory_fraction` and `context` are decided even where people left them open.
+    `memory_fraction` and `context` are decided even where people left them open; so are all parts of `restart`.
+    `start` says what may take how long, `start_timeout_s` what the whole start may take without the download.
     """
 
     model: str
@@ -31,6 +36,8 @@ class Placement:
     context: int | None
     after: tuple[str, ...]
     start_timeout_s: float
+    restart: Promise
+    start: StartBudget
     cause: str
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from infra.catalogue.versions import PINNED, Behaviour, behaviour_of, parse_version
 from infra.config.models import SYNTHETIC, ModelServer
+from infra.config.restart import Restart
 from infra.config.schema import StackConfig
+from infra.config.types import cores_of
 from infra.memory.checkpoint import Checkpoint, checkpoint_of
 from infra.memory.engine import Card, EngineSpec
 from infra.memory.weights import Parallel
@@ -23,13 +25,32 @@ Flags = Mapping[str, str | int | float | bool]
 
 
 @dataclass(frozen=True, eq=False)
+class Shared:
+    """What the section of all engines (hearth:engines) says that the plan depends on."""
+
+    args: Flags = field(default_factory=dict)
+    restart: Restart | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Engines:
-    """What all engines of a stack share: vLLM's version, common flags, and the folder that paths start from."""
+    """What all engines of a stack share: vLLM's version, common flags, and the folder that paths start from.
+
+    `restart` is the promise of engines that have none of their own, `restart_path` where it is written.
+    """
 
     version: str
     behaviour: Behaviour
     shared_args: Flags
     root: Path
+    restart: Restart
+    restart_path: str
+
+    def promise_source(self, name: str, model: ModelServer) -> tuple[Restart, str]:
+        """Return the restart section that counts for a model, and its path in the stack file."""
+        if model.restart is not None:
+            return model.restart, f"hearth:models.{name}.restart"
+        return self.restart, self.restart_path
 
     def checkpoint(self, model: ModelServer) -> Checkpoint:
         """Return what a model is; synthetic ones are in the catalogue under that name."""
@@ -67,10 +88,13 @@ class Engines:
         return None if model.context == "auto" else model.context
 
 
-def engines_of(config: StackConfig, shared_args: Flags, root: Path) -> Engines:
+def engines_of(config: StackConfig, shared: Shared, root: Path) -> Engines:
     """Return what the stack's engines share; the version is that of their image's tag."""
     version = version_of(config)
-    return Engines(version, behaviour_of(version), shared_args, root)
+    restart, path = config.restart, "hearth:restart"
+    if shared.restart is not None:
+        restart, path = shared.restart, "hearth:engines.restart"
+    return Engines(version, behaviour_of(version), shared.args, root, restart, path)
 
 
 def version_of(config: StackConfig) -> str:
@@ -84,6 +108,13 @@ def version_of(config: StackConfig) -> str:
 def shm_bytes(model: ModelServer) -> int:
     """Return the size of an engine's /dev/shm."""
     return model.shm or (_SHM_PARALLEL_BYTES if model.cards > 1 else _SHM_BYTES[model.device])
+
+
+def cores_for(config: StackConfig, model: ModelServer, host: str) -> int | None:
+    """Return how many cores an engine on CPU has on a host, one where nobody says; None for an engine on cards."""
+    if model.device != "cpu":
+        return None
+    return len(cores_of(model.cores)) if model.cores else config.inventory.hosts[host].cores or 1
 
 
 def _integer(args: Flags, flag: str) -> int | None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
-from infra.config.models import SYNTHETIC, ModelServer
+from infra.config.models import ModelServer
 from infra.config.schema import StackConfig
 from infra.memory.engine import EngineSpec
 from infra.memory.estimate import estimate
@@ -15,14 +14,11 @@ from infra.plan.cards import Slot
 from infra.plan.ledger import Tenant
 from infra.plan.needs import DEALT_COMFORT_BYTES, Need
 from infra.plan.plan import Placement
+from infra.plan.restarts import longest_step_s, promise_of
 from infra.plan.search import Item, Solution, is_linked
 from infra.plan.shares import Claim, fraction_of, solve_shares
-from infra.plan.specs import Engines
-
-# A synthetic model is made and loaded in about half a minute on two cores; weights of a hub may still have to come.
-_START_SYNTHETIC_S: Final = 600.0
-_START_LOCAL_S: Final = 900.0
-_START_HUB_S: Final = 3600.0
+from infra.plan.specs import Engines, cores_for
+from infra.plan.start_budget import start_budget
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,11 +78,11 @@ def settle(
         placements.append(
             placement_of(
                 config,
+                engines,
                 engine,
+                spec,
                 host=place[0].host,
                 gpus=tuple(slot.id for slot in place),
-                fraction=spec.fraction,
-                context=spec.context,
                 cause=_cause(item, place, solution),
                 neighbours=tuple(sorted({last_on[slot] for slot in place if slot in last_on})),
             )
@@ -132,12 +128,12 @@ def _cause(item: Item, place: tuple[Slot, ...], solution: Solution) -> str:
 
 def placement_of(
     config: StackConfig,
+    engines: Engines,
     engine: Wanted,
+    spec: EngineSpec,
     *,
     host: str,
     gpus: tuple[str, ...],
-    fraction: float | None,
-    context: int | None,
     cause: str,
     neighbours: tuple[str, ...] = (),
 ) -> Placement:
@@ -149,14 +145,9 @@ def placement_of(
         if other in config.models
         for number in range(config.models[other].replicas)
     )
-    restart = model.restart or config.restart
-    budget_s = (
-        _START_SYNTHETIC_S
-        if model.source == SYNTHETIC
-        else _START_LOCAL_S
-        if model.is_local_directory
-        else _START_HUB_S
-    )
+    budget = start_budget(spec, model, engines.root)
+    restart, _ = engines.promise_source(engine.name, model)
+    promise = promise_of(restart, budget, longest_step_s(spec, cores_for(config, model, host)))
     return Placement(
         model=engine.name,
         replica=engine.replica,
@@ -164,11 +155,13 @@ def placement_of(
         host=host,
         gpus=gpus,
         cpu_set=model.cores,
-        memory_fraction=fraction,
+        memory_fraction=spec.fraction if gpus else None,
         kv_cache_bytes=model.kv_cache,
-        context=context,
+        context=spec.context,
         # Engines on one card start one after the other: two that measure it at once take each other's memory for theirs.
         after=tuple(dict.fromkeys((*declared, *(name for name in neighbours if name not in declared)))),
-        start_timeout_s=restart.timeout_start if restart.timeout_start is not None else budget_s,
+        start_timeout_s=promise.timeout_start_s,
+        restart=promise,
+        start=budget,
         cause=cause,
     )

@@ -12,6 +12,7 @@ from infra.plan.costs import costs_text
 from infra.plan.ledger import CardRow, Entry
 from infra.plan.machine import CpuEntry, HostRow
 from infra.plan.plan import Placement, Plan
+from infra.plan.start_budget import budget_text, minutes
 
 WIDTH: Final = 100
 _MARKS: Final = {Verdict.FITS: "✓ fits", Verdict.TIGHT: "! tight", Verdict.NO: "✗ no", Verdict.UNKNOWN: "? unknown"}
@@ -69,7 +70,7 @@ def _because(entry: Entry | CpuEntry, placement: Placement | None) -> Iterable[s
     parts = []
     if placement is not None:
         after = f"; starts after {', '.join(placement.after)}" if placement.after else ""
-        parts.append(f"{placement.cause}{after}")
+        parts += [f"{placement.cause}{after}", _start(placement)]
     doubts = entry.spec.checkpoint.doubts
     if doubts:
         parts.append(f"concluded: {'; '.join(doubts)}")
@@ -81,6 +82,13 @@ def _because(entry: Entry | CpuEntry, placement: Placement | None) -> Iterable[s
         parts += [f"fix: {fix.text}" for fix in entry.fixes]
     for part in parts:
         yield from textwrap.wrap(part, WIDTH, initial_indent="    ", subsequent_indent="      ")
+
+
+def _start(placement: Placement) -> str:
+    limit, budget = placement.restart.timeout_start_s, placement.start
+    how = "" if limit == budget.start_s else f" as set, not {minutes(budget.start_s)}"
+    fetch = f", fetch within {minutes(budget.download_s)}" if budget.download_s else ""
+    return f"start within {minutes(limit)}{how} ({budget_text(budget)}){fetch}"
 
 
 def _empty(rows: list[CardRow]) -> Iterable[str]:

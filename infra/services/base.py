@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Final, Generic, TypeVar
 
 from pydantic import Field
 
@@ -82,6 +82,10 @@ class Probe:
     retries: int = 6
 
 
+# Where a supervised program tells how it is (infra/services/assets/engine/status.py writes it, targets read it).
+STATUS_FILE: Final = "/run/hearth/status.json"
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """Where an instance answers, known before it exists."""
@@ -104,7 +108,9 @@ class Workload:
     """One container or pod, completely decided. `command` is the whole argument vector: no image adds to it.
 
     `secret_environment` reaches the program as environment variables but the container's declaration as files;
-    `after` names instances that must be healthy before this one starts.
+    `after` names instances that must be healthy (one-shots: have succeeded) before this one starts. `supervised` says
+    that the program keeps the restart promise itself, as PID 1, and tells its state in a file; `one_shot` that it runs
+    to its end; `capabilities` are Linux's, beside those that containers have anyway.
     """
 
     instance: str
@@ -127,6 +133,9 @@ class Workload:
     cpu_set: str | None = None
     device: str = "cpu"
     gpus: tuple[str, ...] = ()
+    supervised: bool = False
+    one_shot: bool = False
+    capabilities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,12 @@ def asset(name: str) -> str:
     return resources.files("infra.services.assets").joinpath(name).read_text(encoding="utf-8")
 
 
+def assets(folder: str) -> dict[str, str]:
+    """Return the modules of a package in infra/services/assets, by file name, sorted."""
+    found = resources.files("infra.services.assets").joinpath(folder).iterdir()
+    return {file.name: file.read_text(encoding="utf-8") for file in sorted(found, key=str) if file.name.endswith(".py")}
+
+
 def digest(files: Iterable[ConfigFile]) -> str:
     """Return a short digest over paths and contents: the label that makes a changed file visible in a preview."""
     total = hashlib.sha256()

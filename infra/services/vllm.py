@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
@@ -12,9 +13,9 @@ from infra.catalogue.versions import PINNED
 from infra.config.models import SYNTHETIC, ModelServer
 from infra.config.schema import StackConfig
 from infra.config.secrets import SecretRef
-from infra.plan import ENGINE_PORT, Placement, Plan, shm_bytes
+from infra.plan import ENGINE_PORT, STATUS_PORT, Placement, Plan, shm_bytes
 from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, Settings, Volume, Workload
-from infra.services.files import asset
+from infra.services.files import asset, assets, json_text
 
 # docs.vllm.ai "Using Docker": one repository per device; CPU tags always end with the architecture.
 VERSION: Final = f"v{PINNED}"
@@ -25,8 +26,15 @@ _IMAGES: Final = {
 }
 _MODEL_DIRECTORY: Final = "/models"
 _SYNTHETIC_SCRIPT: Final = "/opt/hearth/synthetic_model.py"
+# The engine's entry point (infra/services/assets/engine), what it reads, and where it takes its start locks: a folder of
+# the host, because two stacks may share a card.
+_ENTRY_POINT: Final = "/opt/hearth/engine"
+_ENTRY_SETTINGS: Final = "/etc/hearth/engine.json"
+_LOCKS: Final = "/run/hearth/locks"
 # Time for requests in flight before the engine ends; the container's own stop time-out is longer.
 _DRAIN_SHARE: Final = 0.5
+# The job under which Prometheus finds what the entry points say of their engines.
+SUPERVISION: Final = "supervision"
 Flag = str | int | float | bool
 
 
@@ -47,17 +55,18 @@ class Vllm(Service[VllmSettings]):
     settings_type = VllmSettings
 
     def endpoints(self, settings: VllmSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
-        """Return one endpoint per engine."""
+        """Return two endpoints per engine: its API, and its entry point's metrics."""
         del settings
         return tuple(
             Endpoint(
-                service=self.name,
+                service=service,
                 instance=placement.instance,
                 host=placement.host,
-                port=ENGINE_PORT,
+                port=port,
                 metrics_path="/metrics",
                 labels={"model": placement.model, "kind": config.models[placement.model].kind},
             )
+            for service, port in ((self.name, ENGINE_PORT), (SUPERVISION, STATUS_PORT))
             for placement in plan.placements
         )
 
@@ -73,7 +82,7 @@ class Vllm(Service[VllmSettings]):
             service=self.name,
             host=placement.host,
             image=self.image_for(model, context.config),
-            command=_command(placement, model, settings.args, restart.timeout_stop),
+            command=("python3", _ENTRY_POINT),
             restart=restart,
             aliases=(placement.model,) if model.replicas > 1 else (),
             environment={**_environment(placement, model), **settings.environment, **model.environment},
@@ -81,9 +90,9 @@ class Vllm(Service[VllmSettings]):
                 "VLLM_API_KEY": SecretRef("engineKey"),
                 **({"HF_TOKEN": SecretRef("hfToken")} if model.gated else {}),
             },
-            files=(ConfigFile(_SYNTHETIC_SCRIPT, asset("synthetic_model.py")),) if model.source == SYNTHETIC else (),
-            volumes=_volumes(placement, model),
-            probe=Probe(ENGINE_PORT, "/health", interval_s=5.0, timeout_s=10.0, retries=6),
+            files=_files(placement, model, settings.args, restart),
+            volumes=(*_volumes(placement, model), Volume("start-locks", _LOCKS, host_path=_LOCKS)),
+            probe=Probe(STATUS_PORT, "/health", interval_s=5.0, timeout_s=10.0, retries=3),
             start_timeout_s=placement.start_timeout_s,
             after=placement.after,
             memory_bytes=model.memory or settings.memory,
@@ -91,6 +100,7 @@ class Vllm(Service[VllmSettings]):
             cpu_set=placement.cpu_set,
             device=model.device,
             gpus=placement.gpus,
+            supervised=True,
         )
 
     def image_for(self, model: ModelServer, config: StackConfig) -> str:
@@ -109,9 +119,10 @@ def _served_from(placement: Placement, model: ModelServer) -> str:
     return model.source
 
 
-def _command(
+def engine_arguments(
     placement: Placement, model: ModelServer, shared: Mapping[str, Flag], timeout_stop_s: float
 ) -> tuple[str, ...]:
+    """Return what follows `vllm serve`: the model's path or hub id, and every flag."""
     path = _served_from(placement, model)
     flags: dict[str, Flag] = {
         "host": "0.0.0.0",  # noqa: S104 - inside the container's own network
@@ -140,12 +151,32 @@ def _command(
     flags |= {"enable-lora": True} if model.loras else {}
     flags |= {**shared, **model.args}
     arguments = [part for flag, value in flags.items() for part in _flag(flag, value)]
-    serve = ("vllm", "serve", path, *arguments)
-    if model.source != SYNTHETIC:
-        return serve
-    context = str(placement.context)
-    make = f'python3 {_SYNTHETIC_SCRIPT} "$0" {placement.model} {context} && exec "$@"'
-    return ("/bin/sh", "-c", make, path, *serve)
+    return (path, *arguments)
+
+
+def _files(
+    placement: Placement, model: ModelServer, shared: Mapping[str, Flag], restart: Restart
+) -> tuple[ConfigFile, ...]:
+    """Return the entry point, its settings, and what makes a synthetic model."""
+    path = _served_from(placement, model)
+    is_synthetic = model.source == SYNTHETIC
+    settings = {
+        "instance": placement.instance,
+        "model": placement.model,
+        "kind": model.kind,
+        "device": model.device,
+        "cards": placement.gpus,
+        "port": ENGINE_PORT,
+        "status_port": STATUS_PORT,
+        "prepare": ("python3", _SYNTHETIC_SCRIPT, path, placement.model, str(placement.context)) if is_synthetic else (),
+        "command": ("vllm", "serve", *engine_arguments(placement, model, shared, restart.timeout_stop)),
+        "promise": PROMISE,
+    }
+    return (
+        *(ConfigFile(f"{_ENTRY_POINT}/{name}", text) for name, text in assets("engine").items()),
+        ConfigFile(_ENTRY_SETTINGS, json_text(settings)),
+        *((ConfigFile(_SYNTHETIC_SCRIPT, asset("synthetic_model.py")),) if is_synthetic else ()),
+    )
 
 
 def _flag(flag: str, value: object) -> tuple[str, ...]:
@@ -157,7 +188,14 @@ def _flag(flag: str, value: object) -> tuple[str, ...]:
 
 
 def _environment(placement: Placement, model: ModelServer) -> dict[str, str]:
-    environment = {"VLLM_NO_USAGE_STATS": "1", "HF_HOME": "/root/.cache/huggingface"}
+    environment = {
+        "VLLM_NO_USAGE_STATS": "1",
+        "HF_HOME": "/root/.cache/huggingface",
+        # vLLM gives its own engine ten minutes by default; the entry point keeps the plan's time-out.
+        "VLLM_ENGINE_READY_TIMEOUT_S": str(math.ceil(placement.start_timeout_s)),
+        # The entry point reads what the engine prints, line by line.
+        "PYTHONUNBUFFERED": "1",
+    }
     if not model.is_from_hub:
         environment |= {"HF_HUB_OFFLINE": "1"}
     if model.device == "cpu":

@@ -1,4 +1,4 @@
-"""Waits until a container is healthy, and stops at once when it has ended.
+"""Waits until a container does what it is for, and stops at once when it has ended.
 
 pulumi-docker's own `wait` goes on waiting for a container that is dead, and a container that it waits for is not
 in the state yet: an interrupted `up` would leave it behind. A hook runs after the container is recorded.
@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 import pulumi
 
 from infra.services.base import Workload
+from infra.targets.docker import supervision
 
 if TYPE_CHECKING:
+    import pulumi_docker
     from docker.models.containers import Container
 
 # Ten containers asked twice a second keep a small machine from starting them.
@@ -24,56 +28,97 @@ _LOG_LINES: Final = 25
 
 
 def hooks(workload: Workload, container_name: str, socket: str) -> pulumi.ResourceHookBinding | None:
-    """Return what waits for a workload after it was created or updated; None where nothing tells its health."""
-    if workload.probe is None:
+    """Return what waits for a workload after it was created or updated; None where nothing tells how it is."""
+    if not _is_told(workload):
         return None
 
     async def wait(arguments: pulumi.ResourceHookArgs) -> None:
         del arguments
-        await asyncio.to_thread(_wait, workload, container_name, socket)
+        await _waited(workload, container_name, socket)
 
     hook = pulumi.ResourceHook(f"healthy-{workload.instance}", wait)
     return pulumi.ResourceHookBinding(after_create=[hook], after_update=[hook])
+
+
+def verify(workload: Workload, container: pulumi_docker.Container, container_name: str, socket: str) -> None:
+    """Wait for an engine that this `up` didn't touch as well: one that failed since must not look like success."""
+    if workload.supervised:
+        container.id.apply(lambda _: _waited(workload, container_name, socket))
+
+
+async def _waited(workload: Workload, container_name: str, socket: str) -> None:
+    # A thread of its own: the loop's pool has four more than there are cores, and a whole stack waits at once.
+    with ThreadPoolExecutor(max_workers=1) as own:
+        await asyncio.get_running_loop().run_in_executor(own, _wait, workload, container_name, socket)
+
+
+def _is_told(workload: Workload) -> bool:
+    return workload.probe is not None or workload.one_shot
 
 
 def _wait(workload: Workload, container_name: str, socket: str) -> None:
     import docker  # noqa: PLC0415 - a preview never waits, and must not pay for this import
 
     client = docker.DockerClient(base_url=socket, use_ssh_client=socket.startswith("ssh://"), version="auto")
-    started = told = time.monotonic()
+    look = supervision.Look(workload) if workload.supervised else _looks_done if workload.one_shot else _looks_healthy
+    told = began = time.monotonic()
     try:
         while True:
             container = client.containers.get(container_name)
-            state: dict[str, Any] = container.attrs["State"]
-            if state.get("Health", {}).get("Status") == "healthy":
+            waited_s = time.monotonic() - began
+            progress = look(workload, container, waited_s)
+            if progress is None:
                 return
-            waited_s = time.monotonic() - started
-            problem = _problem(workload, container, waited_s)
-            if problem:
-                raise RuntimeError(f"{workload.instance}: {problem}. Its last lines:\n{_last_lines(container)}")
             if time.monotonic() - told > _PROGRESS_S:
                 told = time.monotonic()
-                pulumi.log.info(
-                    f"{workload.instance}: not healthy yet after {waited_s:.0f} s of {workload.start_timeout_s:.0f}",
-                    None,
-                )
+                pulumi.log.info(f"{workload.instance}: {progress}", None)
             time.sleep(_POLL_S)
     finally:
         client.close()
 
 
-def _problem(workload: Workload, container: Container, waited_s: float) -> str:
-    state = container.attrs["State"]
+Look = Callable[[Workload, "Container", float], str | None]
+"""Looks once: None when all is well, else what it is busy with; raises RuntimeError when that will never be."""
+
+
+def _looks_healthy(workload: Workload, container: Container, waited_s: float) -> str | None:
+    state: dict[str, Any] = container.attrs["State"]
+    health = state.get("Health", {}).get("Status")
+    if health == "healthy":
+        return None
     if container.attrs["RestartCount"] or not state["Running"]:
-        killed = " (killed for memory)" if state.get("OOMKilled") else ""
-        return f"ended with code {state['ExitCode']}{killed} instead of becoming healthy"
-    if state.get("Health", {}).get("Status") == "unhealthy":
-        return "is unhealthy"
+        raise _failed(workload, container, f"{_end(state)} instead of becoming healthy")
+    if health == "unhealthy":
+        raise _failed(workload, container, "is unhealthy")
+    return _in_time(workload, container, waited_s, "not healthy yet")
+
+
+def _looks_done(workload: Workload, container: Container, waited_s: float) -> str | None:
+    state: dict[str, Any] = container.attrs["State"]
+    if not state["Running"] and not state.get("Restarting"):
+        if state["ExitCode"]:
+            raise _failed(workload, container, _end(state))
+        return None
+    last = _last_lines(container, 1)
+    return _in_time(workload, container, waited_s, last.removeprefix("hearth: ") or "runs")
+
+
+def _in_time(workload: Workload, container: Container, waited_s: float, doing: str) -> str:
     if waited_s > workload.start_timeout_s:
-        return f"not healthy within {workload.start_timeout_s:.0f} s (restart.timeout_start)"
-    return ""
+        raise _failed(workload, container, f"{doing} within {workload.start_timeout_s:.0f} s (restart.timeout_start)")
+    return f"{doing}, {waited_s:.0f} of {workload.start_timeout_s:.0f} s"
 
 
-def _last_lines(container: Container) -> str:
-    text: str = container.logs(tail=_LOG_LINES).decode(errors="replace")
+def _end(state: dict[str, Any]) -> str:
+    killed = " (killed for memory)" if state.get("OOMKilled") else ""
+    return f"ended with code {state['ExitCode']}{killed}"
+
+
+def _failed(workload: Workload, container: Container, problem: str) -> RuntimeError:
+    lines = _last_lines(container, _LOG_LINES)
+    return RuntimeError(f"{workload.instance}: {problem}. Its last lines:\n{lines}")
+
+
+def _last_lines(container: Container, count: int) -> str:
+    text: str = container.logs(tail=count).decode(errors="replace")
     return text.strip()

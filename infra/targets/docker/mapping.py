@@ -58,7 +58,8 @@ def container(workload: Workload, names: Names, root: Path) -> dict[str, Any]:
         "name": names.of(workload.instance),
         "envs": [f"{key}={value}" for key, value in sorted(workload.environment.items())],
         "hostname": workload.instance,
-        "init": True,
+        # A supervised program is PID 1 itself: it reaps what ends, and signals reach it first.
+        "init": not workload.supervised,
         "ipc_mode": "private",
         "labels": label_list(
             names.labels(
@@ -69,7 +70,7 @@ def container(workload: Workload, names: Names, root: Path) -> dict[str, Any]:
         ),
         "log_driver": "json-file",
         "log_opts": _LOG_OPTIONS,
-        "must_run": True,
+        "must_run": not workload.one_shot,
         "network_mode": "bridge",
         "networks_advanced": [{"name": names.network, "aliases": sorted({workload.instance, *workload.aliases})}],
         "ports": [
@@ -82,9 +83,11 @@ def container(workload: Workload, names: Names, root: Path) -> dict[str, Any]:
         "destroy_grace_seconds": math.ceil(workload.restart.timeout_stop) + _STOP_MARGIN_S,
         "wait": False,
         **_command(workload),
-        **_restart(workload.restart),
+        **_restart(workload),
         **_devices(workload),
     }
+    if workload.capabilities:
+        arguments["capabilities"] = {"adds": sorted(workload.capabilities)}
     if workload.memory_bytes:
         arguments["memory"] = workload.memory_bytes // 2**20
         arguments["memory_swap"] = workload.memory_bytes // 2**20
@@ -97,6 +100,8 @@ def container(workload: Workload, names: Names, root: Path) -> dict[str, Any]:
 
 def restart_findings(workload: Workload) -> list[Finding]:
     """Return what Docker's own restart policy can't promise; nothing is dropped in silence."""
+    if workload.supervised:
+        return []
     restart, path = workload.restart, f"{workload.instance}.restart"
     lost = {
         "restart_sec": restart.restart_sec,
@@ -130,7 +135,12 @@ def _command(workload: Workload) -> dict[str, list[str]]:
     return {"entrypoints": [workload.command[0]], "command": list(workload.command[1:])}
 
 
-def _restart(restart: Restart) -> dict[str, Any]:
+def _restart(workload: Workload) -> dict[str, Any]:
+    restart = workload.restart
+    if workload.supervised:
+        # Its own program keeps the promise, and stays when it is out of starts. Docker's part is to start it with the
+        # host, whatever the policy: a unit that systemd doesn't restart is started at boot all the same.
+        return {"restart": _POLICIES["always"]}
     mapped: dict[str, Any] = {"restart": _POLICIES[restart.policy]}
     if restart.policy == "on-failure" and restart.start_limit_burst is not None:
         mapped["max_retry_count"] = restart.start_limit_burst

@@ -76,13 +76,16 @@ class _Site:
             replace_on_changes=["healthcheck", "init", "tmpfs", "mounts"],
             hooks=gate.hooks(workload, arguments["name"], self._socket),
         )
-        return docker.Container(
+        made = docker.Container(
             workload.instance,
             image=self._image(workload.image).image_id,
             uploads=self._uploads(workload),
             opts=pulumi.ResourceOptions.merge(self._options, options),
             **arguments,
         )
+        if not pulumi.runtime.is_dry_run():
+            gate.verify(workload, made, arguments["name"], self._socket)
+        return made
 
     def _uploads(self, workload: Workload) -> list[Any]:
         known = self._deployment.secrets
