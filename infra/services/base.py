@@ -146,6 +146,11 @@ class Context:
     plan: Plan
     endpoints: tuple[Endpoint, ...]
     resolver: str
+    running: frozenset[str] = frozenset()
+
+    def runs(self, service: str) -> bool:
+        """Whether a service is part of this stack."""
+        return service in self.running
 
     def of(self, service: str) -> tuple[Endpoint, ...]:
         """Return the endpoints of a service; empty when it doesn't run."""
@@ -154,6 +159,13 @@ class Context:
     def models(self, kind: str) -> dict[str, ModelServer]:
         """Return the models of a kind (chat, embedding), by name."""
         return {name: model for name, model in self.config.models.items() if model.kind == kind}
+
+    def served(self) -> dict[str, str]:
+        """Return every name that clients may ask for, with the model that answers: adapters have names of their own."""
+        names = {}
+        for name, model in self.config.models.items():
+            names |= {name: name, **dict.fromkeys(sorted(model.adapters), name)}
+        return names
 
 
 S = TypeVar("S", bound=Settings)

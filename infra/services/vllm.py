@@ -17,13 +17,6 @@ from infra.plan import ENGINE_PORT, STATUS_PORT, Placement, Plan, shm_bytes
 from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, Settings, Volume, Workload
 from infra.services.files import asset, assets, json_text
 
-# docs.vllm.ai "Using Docker": one repository per device; CPU tags always end with the architecture.
-VERSION: Final = f"v{PINNED}"
-_IMAGES: Final = {
-    "cuda": f"vllm/vllm-openai:{VERSION}",
-    "rocm": f"vllm/vllm-openai-rocm:{VERSION}",
-    "cpu": f"vllm/vllm-openai-cpu:{VERSION}-x86_64",
-}
 _MODEL_DIRECTORY: Final = "/models"
 _SYNTHETIC_SCRIPT: Final = "/opt/hearth/synthetic_model.py"
 # The engine's entry point (infra/services/assets/engine), what it reads, and where it takes its start locks: a folder of
@@ -51,7 +44,7 @@ class Vllm(Service[VllmSettings]):
 
     name: ClassVar[str] = "vllm"
     section: ClassVar[str] = "engines"
-    official_image: ClassVar[str] = _IMAGES["cuda"]
+    official_image: ClassVar[str] = IMAGES["cuda"]
     settings_type = VllmSettings
 
     def endpoints(self, settings: VllmSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
@@ -77,24 +70,38 @@ class Vllm(Service[VllmSettings]):
     def _workload(self, settings: VllmSettings, context: Context, placement: Placement) -> Workload:
         model = context.config.models[placement.model]
         restart = model.restart or settings.restart or context.config.restart
+        image = image_for(model, context.config)
+        fetch = fetch_of(context.config, context.plan, placement) if context.runs("prefetch") else None
+        more = {
+            **adapter_flags(placement.model, model, is_fetched=fetch is not None),
+            **parser_flags(model, {**settings.args, **model.args}, image, context.plan.vllm_version),
+        }
         return Workload(
             instance=placement.instance,
             service=self.name,
             host=placement.host,
-            image=self.image_for(model, context.config),
+            image=image,
             command=("python3", _ENTRY_POINT),
             restart=restart,
             aliases=(placement.model,) if model.replicas > 1 else (),
-            environment={**_environment(placement, model), **settings.environment, **model.environment},
+            environment={
+                **_environment(placement, model, is_fetched=fetch is not None),
+                **settings.environment,
+                **model.environment,
+            },
             secret_environment={
                 "VLLM_API_KEY": SecretRef("engineKey"),
-                **({"HF_TOKEN": SecretRef("hfToken")} if model.gated else {}),
+                **({"HF_TOKEN": SecretRef("hfToken")} if model.gated and fetch is None else {}),
             },
-            files=_files(placement, model, settings.args, restart),
-            volumes=(*_volumes(placement, model), Volume("start-locks", _LOCKS, host_path=_LOCKS)),
+            files=_files(placement, model, {**more, **settings.args}, restart),
+            volumes=(
+                *_volumes(placement, model, image),
+                *adapter_volumes(model),
+                Volume("start-locks", _LOCKS, host_path=_LOCKS),
+            ),
             probe=Probe(STATUS_PORT, "/health", interval_s=5.0, timeout_s=10.0, retries=3),
             start_timeout_s=placement.start_timeout_s,
-            after=placement.after,
+            after=(*placement.after, *((fetch,) if fetch is not None else ())),
             memory_bytes=model.memory or settings.memory,
             shm_bytes=shm_bytes(model),
             cpu_set=placement.cpu_set,
@@ -102,15 +109,6 @@ class Vllm(Service[VllmSettings]):
             gpus=placement.gpus,
             supervised=True,
         )
-
-    def image_for(self, model: ModelServer, config: StackConfig) -> str:
-        """Return the engine's image: only CPU engines can be built from packages."""
-        own = config.images.get(self.name)
-        if own is not None:
-            return own
-        if config.image_source == "built" and model.device == "cpu":
-            return recipes.reference(recipes.SERVICES[self.name])
-        return _IMAGES[model.device]
 
 
 def _served_from(placement: Placement, model: ModelServer) -> str:
@@ -142,13 +140,10 @@ def engine_arguments(
         "kv-cache-memory-bytes": placement.kv_cache_bytes,
         "tensor-parallel-size": model.tensor_parallel if model.tensor_parallel > 1 else None,
         "pipeline-parallel-size": model.pipeline_parallel if model.pipeline_parallel > 1 else None,
-        "max-loras": model.loras or None,
-        "max-lora-rank": model.lora_rank if model.loras else None,
         "runner": "pooling" if model.kind == "embedding" else None,
     }
     flags |= {flag: value for flag, value in optional.items() if value is not None}
     flags |= {"enable-expert-parallel": True} if model.expert_parallel else {}
-    flags |= {"enable-lora": True} if model.loras else {}
     flags |= {**shared, **model.args}
     arguments = [part for flag, value in flags.items() for part in _flag(flag, value)]
     return (path, *arguments)
@@ -168,7 +163,9 @@ def _files(
         "cards": placement.gpus,
         "port": ENGINE_PORT,
         "status_port": STATUS_PORT,
-        "prepare": ("python3", _SYNTHETIC_SCRIPT, path, placement.model, str(placement.context)) if is_synthetic else (),
+        "prepare": ("python3", _SYNTHETIC_SCRIPT, path, placement.model, str(placement.context))
+        if is_synthetic
+        else (),
         "command": ("vllm", "serve", *engine_arguments(placement, model, shared, restart.timeout_stop)),
         "promise": PROMISE,
     }
@@ -184,19 +181,21 @@ def _flag(flag: str, value: object) -> tuple[str, ...]:
         return (f"--{flag}",)
     if value is False:
         return (f"--no-{flag}",)
+    if isinstance(value, tuple):
+        return (f"--{flag}", *value)
     return (f"--{flag}", str(value))
 
 
-def _environment(placement: Placement, model: ModelServer) -> dict[str, str]:
+def _environment(placement: Placement, model: ModelServer, *, is_fetched: bool) -> dict[str, str]:
     environment = {
         "VLLM_NO_USAGE_STATS": "1",
-        "HF_HOME": "/root/.cache/huggingface",
+        "HF_HOME": HUB_HOME,
         # vLLM gives its own engine ten minutes by default; the entry point keeps the plan's time-out.
         "VLLM_ENGINE_READY_TIMEOUT_S": str(math.ceil(placement.start_timeout_s)),
         # The entry point reads what the engine prints, line by line.
         "PYTHONUNBUFFERED": "1",
     }
-    if not model.is_from_hub:
+    if is_fetched or not model.is_from_hub:
         environment |= {"HF_HUB_OFFLINE": "1"}
     if model.device == "cpu":
         # By itself every engine binds its threads to the same first cores of the machine.
@@ -206,11 +205,11 @@ def _environment(placement: Placement, model: ModelServer) -> dict[str, str]:
     return environment
 
 
-def _volumes(placement: Placement, model: ModelServer) -> tuple[Volume, ...]:
+def _volumes(placement: Placement, model: ModelServer, image: str) -> tuple[Volume, ...]:
     if model.source == SYNTHETIC:
         return ()
-    caches = (Volume("vllm-cache", "/root/.cache/vllm"),)
+    caches = (Volume(f"vllm-cache-{cache_key(image)}", "/root/.cache/vllm"),)
     if model.is_local_directory:
         path = f"{_MODEL_DIRECTORY}/{placement.model}"
         return (*caches, Volume(f"model-{placement.model}", path, host_path=model.source, read_only=True))
-    return (*caches, Volume("hub-cache", "/root/.cache/huggingface"))
+    return (*caches, Volume("hub-cache", HUB_HOME))

@@ -45,7 +45,7 @@ _SHA256_DIGITS = 64
 class Repository:
     """What is wanted of the hub: `path` is its key in the stack file, `link` its name below <cache>/hearth.
 
-    `weights` is auto, none, or patterns with a comma between; `rank` is the largest that the engine takes of an adapter.
+    `weights` is auto, hf (without Mistral's own), none, or patterns with a comma between; `rank` is the largest that the engine takes of an adapter.
     """
 
     id: str
@@ -191,11 +191,11 @@ def chosen(files: Sequence[File], weights: str) -> list[File]:
     small = [file for file in files if _is_any(file, SMALL)]
     if weights == "none":
         return small
-    if weights != "auto":
+    if weights not in {"auto", "hf"}:
         return small + [file for file in files if _is_any(file, weights.split(","))]
     own = [file for file in files if _is_any(file, (CONSOLIDATED,))]
     # With Mistral's own files and its params.json, vLLM's auto takes those and leaves the others.
-    if own and any(file.path == "params.json" for file in small):
+    if own and weights == "auto" and any(file.path == "params.json" for file in small):
         return small + own
     for pattern in WEIGHTS:
         found = [file for file in files if _is_any(file, (pattern,)) and file not in own]

@@ -57,9 +57,7 @@ class Supervisor:
             "start_limit_burst": self._promise.start_limit_burst,
         }
         self._status = status.Status(wanted.status_file, fixed)
-        self._locks = locks.DeviceLocks(
-            wanted.locks, locks.device_names(wanted.device, wanted.cards), wanted.instance
-        )
+        self._locks = locks.DeviceLocks(wanted.locks, locks.device_names(wanted.device, wanted.cards), wanted.instance)
         self._child: child.Child | None = None
         self._evidence, self._reading = Evidence(wanted.model), Reading()
         self._lines: deque[str] = deque(maxlen=_LINES_KEPT)
@@ -211,7 +209,9 @@ class Supervisor:
     def _give_up(self, why: str) -> None:
         """Stay, visibly, until somebody asks for another try (SIGHUP) or for the end."""
         self._status.set(state="failed", phase="launching", detail=why, next_start_at=None)
-        _say(f"failed: {why}. It tries again after `docker kill --signal HUP` of this container, or when it is replaced")
+        _say(
+            f"failed: {why}. It tries again after `docker kill --signal HUP` of this container, or when it is replaced"
+        )
         while True:
             try:
                 self._pause(_FOREVER_S, may_try_again=True)
