@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from monitoring import queries, selectors
-from monitoring.selectors import ALERTMANAGER, ENGINES, GATEWAY, NODE, PROMETHEUS
+from monitoring.selectors import ALERTMANAGER, ENGINES, GATEWAY, NODE, PROMETHEUS, SUPERVISION
 from monitoring.subjects import Subjects
 
 _CRITICAL: Final = "critical"
@@ -35,6 +35,7 @@ def alerts(subjects: Subjects) -> list[Alert]:
     """Return the alerts of a stack, by name; those of absent programs are left out, for they could never fire."""
     found = [*_targets(subjects), *_reloads(subjects), _watchdog()]
     found += _engines(subjects) if subjects.has(ENGINES) else []
+    found += _supervision() if subjects.has(SUPERVISION) else []
     found += _gateway() if subjects.has(GATEWAY) else []
     found += _machine() if subjects.has(NODE) else []
     return sorted(found, key=lambda alert: (alert.name, alert.severity))
@@ -122,6 +123,16 @@ def _engines(subjects: Subjects) -> list[Alert]:
         Alert(
             "EngineRestarted", f"{queries.restarts(ENGINES)} > 0", "0m", _WARNING,
             "{{ $labels.instance }} has restarted", "The requests that it worked on were lost.",
+        ),
+    ]  # fmt: skip
+
+
+def _supervision() -> list[Alert]:
+    return [
+        Alert(
+            "EngineFailed", queries.failed(), "0m", _CRITICAL,
+            "{{ $labels.instance }} is out of starts: {{ $labels.cause }}",
+            "It isn't started again by itself. Its requests fail, or go to the other replicas.",
         ),
     ]  # fmt: skip
 

@@ -32,6 +32,11 @@ def down(jobs: Sequence[str]) -> str:
     return f'up{{job=~"{"|".join(jobs)}"}} == 0'
 
 
+def failed() -> str:
+    """Return the engines that are out of starts, with the cause of their last end."""
+    return 'hearth_engine_last_end_info and on (instance) (hearth_engine_state{state="failed"} == 1)'
+
+
 def missing(job: str, instance: str) -> str:
     """Return 1 when a declared target isn't scraped at all."""
     return f'absent(up{{instance="{instance}", job="{job}"}})'

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 ENGINES: Final = "vllm"
+SUPERVISION: Final = "supervision"  # what the engines' entry points say of them
 GATEWAY: Final = "litellm"
 NODE: Final = "node_exporter"
 PROMETHEUS: Final = "prometheus"

@@ -162,7 +162,7 @@ class Context:
 
     def served(self) -> dict[str, str]:
         """Return every name that clients may ask for, with the model that answers: adapters have names of their own."""
-        names = {}
+        names: dict[str, str] = {}
         for name, model in self.config.models.items():
             names |= {name: name, **dict.fromkeys(sorted(model.adapters), name)}
         return names

@@ -25,6 +25,11 @@ def json_text(value: object) -> str:
     return json.dumps(value, sort_keys=True)
 
 
+def json_lines(value: object) -> str:
+    """Render JSON that people compare line by line."""
+    return json.dumps(value, indent=2, sort_keys=True) + "\n"
+
+
 def asset(name: str) -> str:
     """Return the text of a file in infra/services/assets."""
     return resources.files("infra.services.assets").joinpath(name).read_text(encoding="utf-8")

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import ClassVar, Final
 
 from pydantic import Field
 
-from images import recipes
-from infra.catalogue.versions import PINNED
 from infra.config.models import SYNTHETIC, ModelServer
 from infra.config.schema import StackConfig
 from infra.config.secrets import SecretRef
 from infra.plan import ENGINE_PORT, STATUS_PORT, Placement, Plan, shm_bytes
+from infra.plan.fetching import HUB_HOME, fetch_of
 from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, Settings, Volume, Workload
-from infra.services.files import asset, assets, json_text
+from infra.services.engine_flags import adapter_flags, adapter_volumes, parser_flags
+from infra.services.engine_image import IMAGES, cache_key, image_for
+from infra.services.files import asset, assets, json_lines
 
 _MODEL_DIRECTORY: Final = "/models"
 _SYNTHETIC_SCRIPT: Final = "/opt/hearth/synthetic_model.py"
@@ -29,6 +31,7 @@ _DRAIN_SHARE: Final = 0.5
 # The job under which Prometheus finds what the entry points say of their engines.
 SUPERVISION: Final = "supervision"
 Flag = str | int | float | bool
+Flags = Flag | tuple[str, ...]
 
 
 class VllmSettings(Settings):
@@ -69,20 +72,15 @@ class Vllm(Service[VllmSettings]):
 
     def _workload(self, settings: VllmSettings, context: Context, placement: Placement) -> Workload:
         model = context.config.models[placement.model]
-        restart = model.restart or settings.restart or context.config.restart
         image = image_for(model, context.config)
-        fetch = fetch_of(context.config, context.plan, placement) if context.runs("prefetch") else None
-        more = {
-            **adapter_flags(placement.model, model, is_fetched=fetch is not None),
-            **parser_flags(model, {**settings.args, **model.args}, image, context.plan.vllm_version),
-        }
+        fetch = _fetch(context, placement)
         return Workload(
             instance=placement.instance,
             service=self.name,
             host=placement.host,
             image=image,
             command=("python3", _ENTRY_POINT),
-            restart=restart,
+            restart=model.restart or settings.restart or context.config.restart,
             aliases=(placement.model,) if model.replicas > 1 else (),
             environment={
                 **_environment(placement, model, is_fetched=fetch is not None),
@@ -93,7 +91,7 @@ class Vllm(Service[VllmSettings]):
                 "VLLM_API_KEY": SecretRef("engineKey"),
                 **({"HF_TOKEN": SecretRef("hfToken")} if model.gated and fetch is None else {}),
             },
-            files=_files(placement, model, {**more, **settings.args}, restart),
+            files=_files(placement, model, shared_flags(settings.args, context, placement)),
             volumes=(
                 *_volumes(placement, model, image),
                 *adapter_volumes(model),
@@ -111,23 +109,37 @@ class Vllm(Service[VllmSettings]):
         )
 
 
+def _fetch(context: Context, placement: Placement) -> str | None:
+    """Return the instance that fetches the engine's weights; None where the engine has or gets them itself."""
+    return fetch_of(context.config, context.plan, placement) if context.runs("prefetch") else None
+
+
+def shared_flags(args: Mapping[str, Flag], context: Context, placement: Placement) -> Mapping[str, Flags]:
+    """Return the flags that a model's own args win over: those of its adapters, its parsers, and of all engines."""
+    model = context.config.models[placement.model]
+    image = image_for(model, context.config)
+    return {
+        **adapter_flags(placement.model, model, is_fetched=_fetch(context, placement) is not None),
+        **parser_flags(model, {**args, **model.args}, image, context.plan.vllm_version),
+        **args,
+    }
+
+
 def _served_from(placement: Placement, model: ModelServer) -> str:
     if model.source == SYNTHETIC or model.is_local_directory:
         return f"{_MODEL_DIRECTORY}/{placement.model}"
     return model.source
 
 
-def engine_arguments(
-    placement: Placement, model: ModelServer, shared: Mapping[str, Flag], timeout_stop_s: float
-) -> tuple[str, ...]:
+def engine_arguments(placement: Placement, model: ModelServer, shared: Mapping[str, Flags]) -> tuple[str, ...]:
     """Return what follows `vllm serve`: the model's path or hub id, and every flag."""
     path = _served_from(placement, model)
-    flags: dict[str, Flag] = {
+    flags: dict[str, Flags] = {
         "host": "0.0.0.0",  # noqa: S104 - inside the container's own network
         "port": ENGINE_PORT,
         "served-model-name": placement.model,
         "dtype": model.dtype,
-        "shutdown-timeout": int(timeout_stop_s * _DRAIN_SHARE),
+        "shutdown-timeout": int(placement.restart.timeout_stop_s * _DRAIN_SHARE),
     }
     optional: dict[str, str | int | float | None] = {
         "revision": model.revision,
@@ -149,9 +161,7 @@ def engine_arguments(
     return (path, *arguments)
 
 
-def _files(
-    placement: Placement, model: ModelServer, shared: Mapping[str, Flag], restart: Restart
-) -> tuple[ConfigFile, ...]:
+def _files(placement: Placement, model: ModelServer, shared: Mapping[str, Flags]) -> tuple[ConfigFile, ...]:
     """Return the entry point, its settings, and what makes a synthetic model."""
     path = _served_from(placement, model)
     is_synthetic = model.source == SYNTHETIC
@@ -166,12 +176,12 @@ def _files(
         "prepare": ("python3", _SYNTHETIC_SCRIPT, path, placement.model, str(placement.context))
         if is_synthetic
         else (),
-        "command": ("vllm", "serve", *engine_arguments(placement, model, shared, restart.timeout_stop)),
-        "promise": PROMISE,
+        "command": ("vllm", "serve", *engine_arguments(placement, model, shared)),
+        "promise": asdict(placement.restart),
     }
     return (
         *(ConfigFile(f"{_ENTRY_POINT}/{name}", text) for name, text in assets("engine").items()),
-        ConfigFile(_ENTRY_SETTINGS, json_text(settings)),
+        ConfigFile(_ENTRY_SETTINGS, json_lines(settings)),
         *((ConfigFile(_SYNTHETIC_SCRIPT, asset("synthetic_model.py")),) if is_synthetic else ()),
     )
 

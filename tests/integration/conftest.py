@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from bootstrap import plugin
-from tests.integration.stacks import TestStack, free_ports
+from tests.integration.stacks import TestStack
+from tests.ports import free_ports
 from tests.tools import daemon_answers, require
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -19,17 +18,6 @@ import yaml
 
 ROOT: Final = Path(__file__).parents[2]
 UP_TIMEOUT_S: Final = 900
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports of the loopback interface that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports: list[int] = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 @dataclass(frozen=True)
@@ -71,16 +59,17 @@ def docker(*arguments: str, check: bool = True) -> str:
 
 @dataclass
 class TestStack:
-    """One stack with a state, passphrase and stack file of its own."""
+    """One stack with a state, passphrase and stack file of its own; `docker_host` is a daemon that isn't the machine's."""
 
     __test__ = False
 
     name: str
     folder: Path
+    docker_host: str = ""
 
     @classmethod
-    def make(cls, folder: Path, values: dict[str, Any]) -> TestStack:
-        stack = cls(f"test-{secrets.token_hex(3)}", folder)
+    def make(cls, folder: Path, values: dict[str, Any], docker_host: str = "") -> TestStack:
+        stack = cls(f"test-{secrets.token_hex(3)}", folder, docker_host)
         (folder / "state").mkdir()
         (folder / "passphrase").write_text(secrets.token_urlsafe(16))
         stack.write(values)
@@ -93,6 +82,7 @@ class TestStack:
     @property
     def environment(self) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if key != "PULUMI_CONFIG_PASSPHRASE"}
+        kept |= {"DOCKER_HOST": self.docker_host} if self.docker_host else {}
         return kept | {
             "PULUMI_BACKEND_URL": f"file://{self.folder / 'state'}",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.folder / "passphrase"),
@@ -142,24 +132,29 @@ class TestStack:
     def state(self) -> str:
         return self.pulumi("stack", "export").stdout
 
+    def docker(self, *arguments: str, check: bool = True) -> str:
+        return docker(*(("-H", self.docker_host) if self.docker_host else ()), *arguments, check=check)
+
     def containers(self) -> dict[str, str]:
         """Return the ids of the stack's containers, running or not, by instance."""
         template = '{{.Label "hearth.instance"}} {{.ID}}'
-        lines = docker("ps", "-a", "--no-trunc", "--filter", f"label=hearth.stack={self.name}", "--format", template)
+        lines = self.docker(
+            "ps", "-a", "--no-trunc", "--filter", f"label=hearth.stack={self.name}", "--format", template
+        )
         return dict(line.split() for line in lines.splitlines())
 
     def named(self, kind: str) -> list[str]:
         """Return the names of the stack's networks or volumes."""
-        listed = docker(kind, "ls", "--filter", f"label=hearth.stack={self.name}", "--format", "{{.Name}}")
+        listed = self.docker(kind, "ls", "--filter", f"label=hearth.stack={self.name}", "--format", "{{.Name}}")
         return sorted(listed.splitlines())
 
     def remove(self) -> None:
         """Remove everything this stack made, by its own label, whatever state it is in."""
         self.bootstrap("purge", "--yes", check=False)
         for container in self.containers().values():
-            docker("rm", "-f", "-v", container, check=False)
+            self.docker("rm", "-f", "-v", container, check=False)
         for kind in ("network", "volume"):
             for name in self.named(kind):
-                docker(kind, "rm", name, check=False)
+                self.docker(kind, "rm", name, check=False)
         self.file.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from infra.config.restart import Restart
 from infra.errors import Finding, Severity
 from infra.services.base import Probe, Volume, Workload
 from infra.services.files import digest

@@ -55,6 +55,11 @@ def reload(program: str) -> str:
     return f'{program}_config_last_reload_successful{{job="{program}",instance="{program}"}}'
 
 
+def supervised(metric: str, **labels: str) -> str:
+    more = "".join(f',{name}="{value}"' for name, value in labels.items())
+    return f'hearth_engine_{metric}{{job="supervision",instance="chat-0"{more}}}'
+
+
 START = 'process_start_time_seconds{job="vllm",instance="chat-0"}'
 ON_CHAT_0 = {"model_name": "chat", "instance": "chat-0"}
 WARNING = {"severity": "warning"}
@@ -118,6 +123,16 @@ CASES = (
     Case(
         "EngineRestarted", "once", {START: "100x60 900x20"},
         "chat-0 has restarted", {**WARNING, "job": "vllm", "instance": "chat-0"},
+    ),
+    Case(
+        "EngineFailed", "out of starts",
+        {supervised("state", state="failed"): "0x60 1x20", supervised("last_end_info", cause="gpu_memory"): "_x50 1x30"},
+        "chat-0 is out of starts: gpu_memory",
+        {**CRITICAL, "job": "supervision", "instance": "chat-0", "cause": "gpu_memory"},
+    ),
+    Case(
+        "EngineFailed", "ended once, and serves again",
+        {supervised("state", state="failed"): "0x80", supervised("last_end_info", cause="killed"): "1x80"},
     ),
     Case("EngineRestarted", "away and back", {START: "100x60 _x5 100x15"}),
     Case(

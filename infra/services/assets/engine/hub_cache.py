@@ -45,7 +45,8 @@ _SHA256_DIGITS = 64
 class Repository:
     """What is wanted of the hub: `path` is its key in the stack file, `link` its name below <cache>/hearth.
 
-    `weights` is auto, hf (without Mistral's own), none, or patterns with a comma between; `rank` is the largest that the engine takes of an adapter.
+    `weights` is auto, hf (without Mistral's own), none, or patterns with a comma between; `rank` is the largest that
+    the engine takes of an adapter.
     """
 
     id: str

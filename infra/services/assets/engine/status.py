@@ -132,7 +132,7 @@ def serve(status: Status, port: int) -> http.server.ThreadingHTTPServer:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *arguments: Any) -> None:
+        def log_message(self, *_: Any) -> None:
             """A scrape every few seconds is no news."""
 
     server = http.server.ThreadingHTTPServer(("", port), Answers)

@@ -1,0 +1,95 @@
+"""A Docker daemon of a test's own, which may be stopped and started: the machine's daemon belongs to others.
+
+It has its own data, sockets and bridge, and borrows the images of the machine's daemon without copying their gigabytes:
+the metadata is copied, the layers are links. Links are all that it could ever remove of them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Final
+
+from tests.integration.stacks import docker
+
+READY_S: Final = 60
+POOL: Final = "10.199.0.0/16"
+
+
+class OwnDaemon:
+    """One dockerd in a folder; `socket` is what a stack's inventory names."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ran: subprocess.Popen[bytes] | None = None
+        self.socket = f"unix://{folder / 'docker.sock'}"
+        self._borrow(Path(docker("info", "--format", "{{.DockerRootDir}}")))
+
+    def start(self) -> None:
+        """Start it and wait until it answers; containers that should run are started by it."""
+        options = {
+            "data-root": self._folder / "data",
+            "exec-root": self._folder / "exec",
+            "pidfile": self._folder / "docker.pid",
+            "host": self.socket,
+            "bridge": "none",
+            "default-address-pool": f"base={POOL},size=24",
+            "iptables": "false",
+            "ip-masq": "false",
+            "userland-proxy": "false",
+            "storage-driver": "overlay2",
+        }
+        argv = ["dockerd", *(f"--{name}={value}" for name, value in options.items())]
+        with (self._folder / "dockerd.log").open("ab") as log:
+            self._ran = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
+        deadline = time.monotonic() + READY_S
+        while not self.answers():
+            assert self._ran.poll() is None, (self._folder / "dockerd.log").read_text()[-2000:]
+            assert time.monotonic() < deadline, "the daemon doesn't answer"
+            time.sleep(0.2)
+
+    def answers(self) -> bool:
+        return (
+            subprocess.run(["docker", "-H", self.socket, "version"], capture_output=True, check=False).returncode == 0
+        )
+
+    def stop(self) -> None:
+        """Stop it as a machine that shuts down does: every container gets its signal and its time."""
+        assert self._ran is not None
+        self._ran.send_signal(signal.SIGTERM)
+        self._ran.wait(timeout=120)
+
+    def docker(self, *arguments: str, check: bool = True) -> str:
+        return docker("-H", self.socket, *arguments, check=check)
+
+    def remove(self) -> None:
+        """End it and all that it runs, and remove its data."""
+        if self._ran is not None and self._ran.poll() is None:
+            if self.answers():
+                ids = self.docker("ps", "-aq", check=False).split()
+                if ids:
+                    self.docker("rm", "-f", "-v", *ids, check=False)
+                for network in self.docker("network", "ls", "-q", "--filter", "type=custom", check=False).split():
+                    self.docker("network", "rm", network, check=False)
+            self.stop()
+        for mount in self._mounts():
+            subprocess.run(["umount", "-l", mount], check=False)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _mounts(self) -> list[str]:
+        rows = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+        return sorted((row[1] for row in rows if row[1].startswith(f"{self._folder}/")), reverse=True)
+
+    def _borrow(self, root: Path) -> None:
+        data = self._folder / "data"
+        layers = data / "overlay2"
+        layers.mkdir(parents=True)
+        ignored = shutil.ignore_patterns("mounts", "tmp")
+        shutil.copytree(root / "image", data / "image", ignore=ignored)
+        shutil.copytree(root / "overlay2" / "l", layers / "l", symlinks=True)
+        for layer in (root / "overlay2").iterdir():
+            if layer.name != "l" and (layer / "link").exists():
+                (layers / layer.name).symlink_to(layer)
