@@ -140,12 +140,16 @@ class Workload:
 
 @dataclass(frozen=True)
 class Context:
-    """What a service may ask while it declares: the plan, the configuration and everybody's endpoints."""
+    """What a service may ask while it declares: the plan, the configuration and everybody's endpoints.
+
+    `settings` are those of all services, for the fields that all have; `running` are the services of this stack.
+    """
 
     config: StackConfig
     plan: Plan
     endpoints: tuple[Endpoint, ...]
     resolver: str
+    settings: Mapping[str, Settings] = field(default_factory=dict)
     running: frozenset[str] = frozenset()
 
     def runs(self, service: str) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from pydantic import Field
 
-from infra.config.models import ModelServer
 from infra.config.restart import Restart
 from infra.config.schema import StackConfig
 from infra.config.secrets import SecretRef
@@ -16,8 +16,9 @@ from infra.plan import Plan
 from infra.plan.fetching import HUB_HOME, Fetch, fetches, is_fetched
 from infra.services.base import ConfigFile, Context, Endpoint, Service, Settings, Volume, Workload
 from infra.services.engine_image import IMAGES, image_for
-from infra.services.files import asset, json_text
+from infra.services.files import asset, json_lines
 
+_ENGINES: Final = "vllm"
 _PACKAGE: Final = "/opt/hearth"
 _MODULES: Final = ("__init__.py", "fetch.py", "hub_cache.py", "transfer.py")
 _SETTINGS: Final = "/etc/hearth/fetch.json"
@@ -87,10 +88,12 @@ class Prefetch(Service[PrefetchSettings]):
 
     def workloads(self, settings: PrefetchSettings, context: Context) -> tuple[Workload, ...]:
         """Return one step per host and model."""
-        return tuple(self._step(settings, context.config, step) for step in fetches(context.config, context.plan))
+        return tuple(self._step(settings, context, step) for step in fetches(context.config, context.plan))
 
-    def _step(self, settings: PrefetchSettings, config: StackConfig, step: Fetch) -> Workload:
+    def _step(self, settings: PrefetchSettings, context: Context, step: Fetch) -> Workload:
+        config = context.config
         model = config.models[step.models[0]]
+        engines = context.settings[_ENGINES].environment if _ENGINES in context.settings else {}
         restart = settings.restart or _RESTART
         return Workload(
             instance=step.instance,
@@ -99,11 +102,11 @@ class Prefetch(Service[PrefetchSettings]):
             image=config.images.get(self.name) or image_for(model, config),
             command=("python3", "-m", "engine.fetch", _SETTINGS),
             restart=restart,
-            environment={**_environment(settings, model), **settings.environment},
+            environment={**_environment(settings, {**engines, **model.environment}), **settings.environment},
             secret_environment={"HF_TOKEN": SecretRef("hfToken")} if step.is_gated else {},
             files=(
                 *(ConfigFile(f"{_PACKAGE}/engine/{name}", asset(f"engine/{name}")) for name in _MODULES),
-                ConfigFile(_SETTINGS, json_text(_settings(settings, step)) + "\n"),
+                ConfigFile(_SETTINGS, json_lines(_settings(settings, step))),
             ),
             volumes=(Volume("hub-cache", HUB_HOME),),
             start_timeout_s=restart.timeout_start or max(_LEAST_S, step.estimate_s),
@@ -123,10 +126,8 @@ def _settings(settings: PrefetchSettings, step: Fetch) -> dict[str, object]:
     }
 
 
-def _environment(settings: PrefetchSettings, model: ModelServer) -> dict[str, str]:
-    handed = {
-        name: value for name, value in model.environment.items() if name.startswith("HF_") or name.lower() in _NETWORK
-    }
+def _environment(settings: PrefetchSettings, engine: Mapping[str, str]) -> dict[str, str]:
+    handed = {name: value for name, value in engine.items() if name.startswith("HF_") or name.lower() in _NETWORK}
     return {
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "PYTHONPATH": _PACKAGE,
