@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final, Literal, get_args
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from infra.config.restart import Restart
 from infra.config.types import CpuSet, Fraction, Model, PlaceName, SizeBytes, Slug
@@ -24,10 +25,20 @@ class ApiPrice(Model):
     output: float = Field(ge=0, allow_inf_nan=False, description="per million tokens of answer")
 
 
+def _adapter_source(value: str) -> str:
+    # Only the oldest models of the hub have no owner, and none of them is an adapter.
+    if not value.startswith(("/", ".")) and not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", value):
+        msg = f"{value!r} is no adapter; write a hub id as in org/name, or a directory that starts with / or ."
+        raise ValueError(msg)
+    return value
+
+
 class Adapter(Model):
     """A LoRA adapter of a model, served under a name of its own."""
 
-    source: str = Field(description="a hub id, or a directory on the host (starts with / or .)")
+    source: Annotated[str, AfterValidator(_adapter_source)] = Field(
+        description="a hub id (org/name), or a directory on the host (starts with / or .)"
+    )
     revision: str | None = Field(default=None, description="branch, tag or commit of the hub repository")
     rank: int | None = Field(
         default=None,
