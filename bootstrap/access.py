@@ -16,6 +16,7 @@ _direct: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _REQUESTS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "chat": ("chat/completions", {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 4}),
     "embedding": ("embeddings", {"input": "hello"}),
+    "score": ("rerank", {"query": "hello", "documents": ["hello", "goodbye"]}),
 }
 
 

@@ -109,6 +109,12 @@ def _facts(arguments: Sequence[str]) -> int:
     return main_facts(arguments)
 
 
+def _upgrade(arguments: Sequence[str]) -> int:
+    from infra.upgrade import main_upgrade  # noqa: PLC0415
+
+    return main_upgrade(arguments)
+
+
 def _schema(arguments: Sequence[str]) -> int:
     from infra.schema import json_schema  # noqa: PLC0415
 
@@ -172,9 +178,10 @@ _COMMANDS: Final[dict[str, tuple[Command, str]]] = {
     "images": (_images, "list the images that the stack runs"),
     "render": (_render, "print every rendered file"),
 }
-# Commands that ask nothing about a stack; each reads its own command line.
+# Commands that read a command line of their own.
 _ALONE: Final[dict[str, tuple[Callable[[Sequence[str]], int], str]]] = {
     "fit": (_fit, "say whether one model starts on one kind of card, and what to change"),
     "facts": (_facts, "read cards, cores, memory and disks of live hosts as inventory"),
+    "upgrade": (_upgrade, "say what another version of vLLM would mean for a stack; nothing is touched"),
     "schema": (_schema, "print the JSON schema of a stack file's configuration, for editors"),
 }

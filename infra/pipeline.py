@@ -16,7 +16,7 @@ from infra.config.schema import StackConfig
 from infra.config.secrets import SECRETS, set_command
 from infra.errors import Finding, Severity
 from infra.inventory import with_inventory
-from infra.plan import Plan, Shared, make_plan, read_previous
+from infra.plan import Plan, Previous, Shared, make_plan, read_previous
 
 if TYPE_CHECKING:
     from infra.services import Declaration
@@ -67,8 +67,10 @@ def decide(
     return planned, (*found, *problems, *loaded.findings, *more)
 
 
-def build(written: Written, stack: str, found: list[Finding]) -> tuple[Built | None, tuple[Finding, ...]]:
-    """Decide a stack; `found` are findings of reading the file.
+def build(
+    written: Written, stack: str, found: list[Finding], *, previous: Previous | None = None
+) -> tuple[Built | None, tuple[Finding, ...]]:
+    """Decide a stack; `found` are findings of reading the file, `previous` where engines are (None: as last saved).
 
     Built is None when nothing can be decided; with errors among the findings it serves to find more, not to deploy.
     """
@@ -79,7 +81,7 @@ def build(written: Written, stack: str, found: list[Finding]) -> tuple[Built | N
     written, problems = with_inventory(written)
     loaded = load(written)
     settings, wrong = settings_of(loaded.services)
-    planned, more = _planned(loaded, stack, written.root)
+    planned, more = _planned(loaded, stack, written.root, previous)
     findings = [*found, *problems, *loaded.findings, *wrong, *more]
     if planned is None:
         return None, tuple(findings)
@@ -94,10 +96,14 @@ def build(written: Written, stack: str, found: list[Finding]) -> tuple[Built | N
     return Built(config, plan, declaration, target, missing), tuple(findings)
 
 
-def _planned(loaded: Loaded, stack: str, root: Path) -> tuple[tuple[StackConfig, Plan] | None, tuple[Finding, ...]]:
+def _planned(
+    loaded: Loaded, stack: str, root: Path, previous: Previous | None = None
+) -> tuple[tuple[StackConfig, Plan] | None, tuple[Finding, ...]]:
     if loaded.config is None:
         return None, ()
-    previous, kept = read_previous(root, stack)
+    kept: list[Finding] = []
+    if previous is None:
+        previous, kept = read_previous(root, stack)
     shared = _shared(loaded.services)
     plan = make_plan(loaded.config, PROJECT, stack, shared=shared, root=root, previous=previous)
     flags = _flag_findings(loaded.config, loaded.services.get(_ENGINES), shared.args, plan.vllm_version)

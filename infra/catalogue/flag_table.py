@@ -131,6 +131,12 @@ def names_at(version: Version) -> tuple[str, ...]:
     return tuple(name for name, entry in _content()["flags"].items() if _span(entry).at(version) is Known.YES)
 
 
+def has_option(name: str, version: str) -> bool:
+    """Whether a version surely has an option; an unreadable version is taken for the newest."""
+    parsed = parse_version(version)
+    return name in names_at(parsed if parsed is not None else versions()[-1])
+
+
 @cache
 def find_option(name: str, version: Version) -> tuple[Option, bool] | None:
     """Return the option that a flag names and whether the flag says its opposite; None for an unknown flag.

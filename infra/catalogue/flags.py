@@ -203,13 +203,24 @@ def _absent(flag: str, name: str, span: Span, version: Version) -> FlagProblem |
             flag, f"is gone: {span.last} was the last version seen with it, this is {_named(version)}", fix
         )
     if known is Known.NOT_YET:
-        fix = f"remove it, or pin an image of {span.first} or newer"
+        older = _older_name(flag, version)
+        fix = f"{f'write {older}' if older else 'remove it'}, or pin an image of {span.first} or newer"
         return FlagProblem(flag, f"is new in {span.first}, this is {_named(version)}", fix)
     if known is Known.DOUBTFUL:
         seen = f"seen from {span.first} to {span.last}"
         return FlagProblem(
             flag, f"may be missing in {_named(version)}: {seen}", "try it, or remove it", Severity.WARNING
         )
+    return None
+
+
+def _older_name(flag: str, version: Version) -> str | None:
+    """Return what an option was called in a version that doesn't have it yet; None when nothing is known."""
+    for name, fix in _REPLACED.items():
+        newer = fix.removeprefix("write ").partition(":")[0]
+        found = find_option(name, version) if newer.replace("_", "-") == flag.replace("_", "-") else None
+        if found is not None and found[0].span.at(version) is Known.YES:
+            return name
     return None
 
 

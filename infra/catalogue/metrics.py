@@ -13,8 +13,8 @@ from infra.catalogue.versions import parse_version
 _FILE: Final = Path(__file__).with_name("metrics.json")
 
 
-def missing_metrics(version: tuple[int, ...]) -> Mapping[str, str]:
-    """Return the metrics of the newest version that this one doesn't have yet, with their older names."""
+def missing_metrics(version: tuple[int, ...]) -> Mapping[str, str | None]:
+    """Return the metrics of the newest version that this one doesn't have yet, with their older names (None: none)."""
     return {
         name: entry["before"]
         for name, entry in _content()["metrics"].items()

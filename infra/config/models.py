@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from infra.config.restart import Restart
 from infra.config.types import CpuSet, Fraction, Model, PlaceName, SizeBytes, Slug
 
-Kind = Literal["chat", "embedding"]
+Kind = Literal["chat", "embedding", "score"]
 Device = Literal["cuda", "rocm", "cpu"]
 SYNTHETIC = "synthetic"
 # vllm/config/lora.py: ranks that buffers can be made for.
@@ -68,7 +68,9 @@ class ModelServer(Model):
         "a tiny random model made on the spot"
     )
     revision: str | None = Field(default=None, description="branch, tag or commit of the hub repository")
-    kind: Kind = Field(default="chat", description="chat or embedding (default chat: what most models are for)")
+    kind: Kind = Field(
+        default="chat", description="chat, embedding, or score for rerankers (default chat: what most models are for)"
+    )
     device: Device = Field(default="cuda", description="cuda, rocm or cpu (default cuda: most cards are NVIDIA's)")
     place: PlaceName | None = Field(default=None, description="host or group; without it any host that fits")
     gpus: tuple[str, ...] = Field(default=(), description="ids of the cards on that host; without them any that fit")

@@ -102,7 +102,7 @@ def version_of(config: StackConfig) -> str:
     image = config.images.get("vllm", "")
     tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
     parsed = parse_version(tag)
-    return tag.lstrip("v") if parsed is not None and parsed > (0, 5) else PINNED
+    return tag.lstrip("v").partition("-")[0] if parsed is not None and parsed > (0, 5) else PINNED
 
 
 def shm_bytes(model: ModelServer) -> int:

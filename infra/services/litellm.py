@@ -15,6 +15,8 @@ from infra.services.files import yaml_text
 
 PORT: Final = 4000
 _CONFIG: Final = "/etc/litellm/config.yaml"
+# LiteLLM's words for what a model does (docs.litellm.ai, "model_info").
+_MODES: Final = {"chat": "chat", "embedding": "embedding", "score": "rerank"}
 
 
 class LitellmSettings(Settings):
@@ -98,7 +100,7 @@ def _deployment(name: str, served_by: str, context: Context) -> dict[str, Any]:
             "api_base": _base_url(served_by, context),
             "api_key": "os.environ/ENGINE_KEY",
         },
-        "model_info": {"id": name, "mode": model.kind, **limits},
+        "model_info": {"id": name, "mode": _MODES[model.kind], **limits},
     }
 
 

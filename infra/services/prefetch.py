@@ -111,6 +111,8 @@ class Prefetch(Service[PrefetchSettings]):
             volumes=(Volume("hub-cache", HUB_HOME),),
             start_timeout_s=restart.timeout_start or max(_LEAST_S, step.estimate_s),
             memory_bytes=settings.memory or _MEMORY_BYTES,
+            # Says whose image it is; it takes no card.
+            device=model.device,
             one_shot=True,
         )
 

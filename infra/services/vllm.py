@@ -9,9 +9,12 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
+from infra.catalogue.flag_table import has_option
+from infra.catalogue.rendered import flags_of, rendered_findings
 from infra.config.models import SYNTHETIC, ModelServer
 from infra.config.schema import StackConfig
 from infra.config.secrets import SecretRef
+from infra.errors import Finding
 from infra.plan import ENGINE_PORT, STATUS_PORT, Placement, Plan, shm_bytes
 from infra.plan.fetching import HUB_HOME, fetch_of
 from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, Settings, Volume, Workload
@@ -70,6 +73,25 @@ class Vllm(Service[VllmSettings]):
         """Return one workload per engine."""
         return tuple(self._workload(settings, context, placement) for placement in context.plan.placements)
 
+    def findings(self, settings: VllmSettings, context: Context) -> tuple[Finding, ...]:
+        """Return what the version of the engines' image doesn't take of what Hearth writes for them."""
+        version = context.plan.vllm_version
+        found: list[Finding] = []
+        for placement in context.plan.placements:
+            model = context.config.models[placement.model]
+            flags = flags_of(self.arguments(settings, context, placement))
+            by_people = {*settings.args, *model.args}
+            own = {flag: value for flag, value in flags.items() if not {flag, flag.removeprefix("no-")} & by_people}
+            environment = _environment(placement, model, is_fetched=_fetch(context, placement) is not None)
+            found += rendered_findings(placement.model, own, environment, version, written=model.model_fields_set)
+        return tuple(dict.fromkeys(found))
+
+    def arguments(self, settings: VllmSettings, context: Context, placement: Placement) -> tuple[str, ...]:
+        """Return what stands behind `vllm serve` for one engine, however its container starts it."""
+        model = context.config.models[placement.model]
+        flags = _flags(placement, model, shared_flags(settings.args, context, placement), context.plan.vllm_version)
+        return (_served_from(placement, model), *(part for flag, value in flags.items() for part in _flag(flag, value)))
+
     def _workload(self, settings: VllmSettings, context: Context, placement: Placement) -> Workload:
         model = context.config.models[placement.model]
         image = image_for(model, context.config)
@@ -91,7 +113,7 @@ class Vllm(Service[VllmSettings]):
                 "VLLM_API_KEY": SecretRef("engineKey"),
                 **({"HF_TOKEN": SecretRef("hfToken")} if model.gated and fetch is None else {}),
             },
-            files=_files(placement, model, shared_flags(settings.args, context, placement)),
+            files=_files(placement, model, self.arguments(settings, context, placement)),
             volumes=(
                 *_volumes(placement, model, image),
                 *adapter_volumes(model),
@@ -131,16 +153,20 @@ def _served_from(placement: Placement, model: ModelServer) -> str:
     return model.source
 
 
-def engine_arguments(placement: Placement, model: ModelServer, shared: Mapping[str, Flags]) -> tuple[str, ...]:
-    """Return what follows `vllm serve`: the model's path or hub id, and every flag."""
-    path = _served_from(placement, model)
+def _flags(placement: Placement, model: ModelServer, shared: Mapping[str, Flags], version: str) -> dict[str, Flags]:
     flags: dict[str, Flags] = {
         "host": "0.0.0.0",  # noqa: S104 - inside the container's own network
         "port": ENGINE_PORT,
         "served-model-name": placement.model,
         "dtype": model.dtype,
-        "shutdown-timeout": int(placement.restart.timeout_stop_s * _DRAIN_SHARE),
     }
+    # Where the version has them: an older one ends at once over a flag that it doesn't know.
+    welcome: dict[str, Flag] = {
+        "shutdown-timeout": int(placement.restart.timeout_stop_s * _DRAIN_SHARE),
+        # Health checks and scrapes every few seconds would fill the log.
+        "disable-access-log-for-endpoints": "/health,/metrics",
+    }
+    flags |= {flag: value for flag, value in welcome.items() if has_option(flag, version)}
     optional: dict[str, str | int | float | None] = {
         "revision": model.revision,
         "max-model-len": placement.context,
@@ -152,19 +178,17 @@ def engine_arguments(placement: Placement, model: ModelServer, shared: Mapping[s
         "kv-cache-memory-bytes": placement.kv_cache_bytes,
         "tensor-parallel-size": model.tensor_parallel if model.tensor_parallel > 1 else None,
         "pipeline-parallel-size": model.pipeline_parallel if model.pipeline_parallel > 1 else None,
-        "runner": "pooling" if model.kind == "embedding" else None,
+        "runner": None if model.kind == "chat" else "pooling",
     }
     flags |= {flag: value for flag, value in optional.items() if value is not None}
     flags |= {"enable-expert-parallel": True} if model.expert_parallel else {}
-    flags |= {**shared, **model.args}
-    arguments = [part for flag, value in flags.items() for part in _flag(flag, value)]
-    return (path, *arguments)
+    return {**flags, **shared, **model.args}
 
 
-def _files(placement: Placement, model: ModelServer, shared: Mapping[str, Flags]) -> tuple[ConfigFile, ...]:
+def _files(placement: Placement, model: ModelServer, arguments: tuple[str, ...]) -> tuple[ConfigFile, ...]:
     """Return the entry point, its settings, and what makes a synthetic model."""
-    path = _served_from(placement, model)
     is_synthetic = model.source == SYNTHETIC
+    make = ("python3", _SYNTHETIC_SCRIPT, _served_from(placement, model), placement.model, str(placement.context))
     settings = {
         "instance": placement.instance,
         "model": placement.model,
@@ -173,10 +197,8 @@ def _files(placement: Placement, model: ModelServer, shared: Mapping[str, Flags]
         "cards": placement.gpus,
         "port": ENGINE_PORT,
         "status_port": STATUS_PORT,
-        "prepare": ("python3", _SYNTHETIC_SCRIPT, path, placement.model, str(placement.context))
-        if is_synthetic
-        else (),
-        "command": ("vllm", "serve", *engine_arguments(placement, model, shared)),
+        "prepare": make if is_synthetic else (),
+        "command": ("vllm", "serve", *arguments),
         "promise": asdict(placement.restart),
     }
     return (

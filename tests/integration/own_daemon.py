@@ -39,7 +39,6 @@ class OwnDaemon:
             "default-address-pool": f"base={POOL},size=24",
             "iptables": "false",
             "ip-masq": "false",
-            "userland-proxy": "false",
             "storage-driver": "overlay2",
         }
         argv = ["dockerd", *(f"--{name}={value}" for name, value in options.items())]

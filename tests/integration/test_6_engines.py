@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.integration.engines import Engines, engine, engines_only
-from tests.integration.stacks import TestStack, docker
+from tests.integration.stacks import TestStack, ask, docker
 from tests.integration.test_1_chat import chat
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("tools")]
@@ -34,7 +34,9 @@ VICTIM = engine(
         "timeout_stop": f"{TIMEOUT_STOP_S}s",
     }
 )
-MODELS = {"steady": engine(), "victim": VICTIM}
+# A trained model: what it ranks first can be wrong.
+JUDGE = engine(source=".hearth/models/all-minilm-l6-v2", kind="score", dtype="float32", context=None)
+MODELS = {"steady": engine(), "victim": VICTIM, "judge": JUDGE}
 
 
 class Chatting(threading.Thread):
@@ -107,6 +109,16 @@ def up(engines: Engines, **models: Any) -> subprocess.CompletedProcess[str]:
     front = int(engines.stack.outputs()["frontDoorUrl"].rpartition(":")[2])
     engines.stack.write({**engines_only(**MODELS, **models), "edge": {"expose": front}})
     return engines.stack.pulumi("up", "--yes", "--skip-preview", check=False)
+
+
+def test_a_reranker_ranks(engines: Engines) -> None:
+    outputs = engines.stack.outputs()
+    documents = ["A recipe for plum cake", "Steps to reboot the vLLM engine", "Tulips are planted in autumn"]
+    body = {"model": "judge", "query": "How do I restart the inference server?", "documents": documents}
+    answer = ask(f"{outputs['gatewayUrl']}/rerank", key=outputs["masterKey"], body=body)
+    assert answer.status == 200, answer.body
+    best = max(answer.json()["results"], key=lambda result: result["relevance_score"])
+    assert best["index"] == 1
 
 
 def test_a_stop_lets_a_stream_end_and_keeps_its_time(engines: Engines) -> None:

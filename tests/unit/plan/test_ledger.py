@@ -109,6 +109,7 @@ def test_a_parallel_fix_is_only_offered_where_there_are_cards_for_it() -> None:
     [
         ("vllm/vllm-openai:v0.11.2", "0.11.2"),
         ("registry.example.com:5000/vllm/vllm-openai:v0.19.0", "0.19.0"),
+        ("vllm/vllm-openai-cpu:v0.31.0-x86_64", "0.31.0"),
         ("vllm/vllm-openai:v0.25.1@sha256:" + "0" * 64, "0.25.1"),
         ("hearth/vllm:8f3c2d1e0a9b", "0.32.0"),
         (None, "0.32.0"),

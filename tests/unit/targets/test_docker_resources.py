@@ -35,8 +35,9 @@ class Recorder(runtime.Mocks):
 
 @pytest.fixture(params=["local", "prod"])
 def recorder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Recorder:
-    # Mocks have no callback server: hooks are proved by the integration suite.
+    # Mocks have no callback server and no containers: what waits is proved by the integration suite.
     monkeypatch.setattr(gate, "hooks", lambda *_: None)
+    monkeypatch.setattr(gate, "verify", lambda *_: None)
     made = Recorder()
     runtime.set_mocks(made, project="hearth", stack=request.param, preview=False)
     written, found = read_stack_file(ROOT, request.param)

@@ -72,7 +72,7 @@ def ask(port: int, model: str, kind: str, timeout_s: float) -> None:
 def _post(port: int, path: str, body: dict[str, Any], timeout_s: float) -> None:
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {os.environ.get('VLLM_API_KEY', '')}"}
     url = f"http://127.0.0.1:{port}{path}"
-    request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310 - loopback
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
     try:
         with urllib.request.urlopen(request, timeout=timeout_s) as reply:  # noqa: S310 - loopback
             answer = json.loads(reply.read())
