@@ -60,9 +60,11 @@ class Fetch:
 def is_fetched(model: ModelServer) -> bool:
     """Whether the model's weights are fetched beforehand.
 
-    Other schemes (s3://), a quantization behind a colon, and ModelScope's hub are vLLM's own to read.
+    Other schemes (s3://), a quantization behind a colon, and ModelScope's hub are vLLM's own to read; with a cache of
+    their own choice people keep it themselves.
     """
     elsewhere = model.environment.get("VLLM_USE_MODELSCOPE", "").lower() in {"1", "true"}
+    elsewhere = elsewhere or any(name in model.environment for name in ("HF_HOME", "HF_HUB_CACHE"))
     return model.is_from_hub and _HUB_ID.fullmatch(model.source) is not None and not elsewhere
 
 

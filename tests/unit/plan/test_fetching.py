@@ -38,8 +38,10 @@ def test_replicas_on_two_hosts_are_fetched_on_both() -> None:
 def test_directories_synthetic_models_and_what_only_vllm_can_read_are_not_fetched() -> None:
     for source in ("/m/a", "./a", "synthetic", "s3://bucket/a", "org/a:Q4_K_M"):
         assert steps({"a": {"source": source, "device": "cpu"}}) == {}, source
-    elsewhere = {"source": LLAMA_8B, "context": 8192, "environment": {"VLLM_USE_MODELSCOPE": "True"}}
-    assert steps({"a": elsewhere}) == {}
+    for name, value in (("VLLM_USE_MODELSCOPE", "True"), ("HF_HOME", "/own"), ("HF_HUB_CACHE", "/own")):
+        assert steps({"a": {"source": LLAMA_8B, "context": 8192, "environment": {name: value}}}) == {}, name
+    unset = {"source": LLAMA_8B, "context": 8192, "environment": {"VLLM_USE_MODELSCOPE": "0"}}
+    assert set(steps({"a": unset})) == {"prefetch-a"}
 
 
 def test_adapters_of_the_hub_come_along_with_the_rank_that_they_may_have() -> None:
