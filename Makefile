@@ -4,7 +4,7 @@ BOOT := python3 -m bootstrap
 RUN := . .hearth/env.sh &&
 
 .DEFAULT_GOAL := help
-.PHONY: help up down purge preview drift doctor env images check test golden bench bench-plan accuracy clean dev-tools
+.PHONY: help up down purge preview drift observe doctor env images check test golden bench bench-plan accuracy clean dev-tools
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ preview: ## show what up would change
 
 drift: ## compare what runs with what is declared (the command itself ends with 7 on drift)
 	@$(BOOT) drift --stack $(STACK)
+
+observe: ## compare what engines of STACK report with the plan (SAVE=1: keep it in calibration.json)
+	@$(RUN) python -m infra observe --stack $(STACK) $(if $(SAVE),--save) $(if $(JSON),--json)
 
 doctor: ## say what is missing, and why (JSON=1: machine-readable)
 	@$(BOOT) doctor --stack $(STACK) $(if $(JSON),--json)

@@ -109,6 +109,12 @@ def _facts(arguments: Sequence[str]) -> int:
     return main_facts(arguments)
 
 
+def _observe(arguments: Sequence[str]) -> int:
+    from infra.observe import main_observe  # noqa: PLC0415
+
+    return main_observe(arguments)
+
+
 def _upgrade(arguments: Sequence[str]) -> int:
     from infra.upgrade import main_upgrade  # noqa: PLC0415
 
@@ -182,6 +188,7 @@ _COMMANDS: Final[dict[str, tuple[Command, str]]] = {
 _ALONE: Final[dict[str, tuple[Callable[[Sequence[str]], int], str]]] = {
     "fit": (_fit, "say whether one model starts on one kind of card, and what to change"),
     "facts": (_facts, "read cards, cores, memory and disks of live hosts as inventory"),
+    "observe": (_observe, "say what running engines report, against the plan; --save keeps it for the next plan"),
     "upgrade": (_upgrade, "say what another version of vLLM would mean for a stack; nothing is touched"),
     "schema": (_schema, "print the JSON schema of a stack file's configuration, for editors"),
 }

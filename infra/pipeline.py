@@ -16,7 +16,7 @@ from infra.config.schema import StackConfig
 from infra.config.secrets import SECRETS, set_command
 from infra.errors import Finding, Severity
 from infra.inventory import with_inventory
-from infra.plan import Plan, Previous, Shared, make_plan, read_previous
+from infra.plan import Calibration, Plan, Previous, Shared, make_plan, read_calibration, read_previous
 
 if TYPE_CHECKING:
     from infra.services import Declaration
@@ -68,10 +68,16 @@ def decide(
 
 
 def build(
-    written: Written, stack: str, found: list[Finding], *, previous: Previous | None = None
+    written: Written,
+    stack: str,
+    found: list[Finding],
+    *,
+    previous: Previous | None = None,
+    calibration: Calibration | None = None,
 ) -> tuple[Built | None, tuple[Finding, ...]]:
-    """Decide a stack; `found` are findings of reading the file, `previous` where engines are (None: as last saved).
+    """Decide a stack; `found` are findings of reading the file.
 
+    `previous` is where engines are, `calibration` what was seen of them (None: as last saved).
     Built is None when nothing can be decided; with errors among the findings it serves to find more, not to deploy.
     """
     # A plan alone needs neither: every service and every target is a module to import.
@@ -81,7 +87,7 @@ def build(
     written, problems = with_inventory(written)
     loaded = load(written)
     settings, wrong = settings_of(loaded.services)
-    planned, more = _planned(loaded, stack, written.root, previous)
+    planned, more = _planned(loaded, stack, written.root, previous, calibration)
     findings = [*found, *problems, *loaded.findings, *wrong, *more]
     if planned is None:
         return None, tuple(findings)
@@ -97,15 +103,24 @@ def build(
 
 
 def _planned(
-    loaded: Loaded, stack: str, root: Path, previous: Previous | None = None
+    loaded: Loaded,
+    stack: str,
+    root: Path,
+    previous: Previous | None = None,
+    calibration: Calibration | None = None,
 ) -> tuple[tuple[StackConfig, Plan] | None, tuple[Finding, ...]]:
     if loaded.config is None:
         return None, ()
     kept: list[Finding] = []
     if previous is None:
         previous, kept = read_previous(root, stack)
+    if calibration is None:
+        calibration, unread = read_calibration(root)
+        kept += unread
     shared = _shared(loaded.services)
-    plan = make_plan(loaded.config, PROJECT, stack, shared=shared, root=root, previous=previous)
+    plan = make_plan(
+        loaded.config, PROJECT, stack, shared=shared, root=root, previous=previous, calibration=calibration
+    )
     flags = _flag_findings(loaded.config, loaded.services.get(_ENGINES), shared.args, plan.vllm_version)
     return (loaded.config, plan), (*kept, *plan.findings, *flags)
 

@@ -131,10 +131,10 @@ def names_at(version: Version) -> tuple[str, ...]:
     return tuple(name for name, entry in _content()["flags"].items() if _span(entry).at(version) is Known.YES)
 
 
-def has_option(name: str, version: str) -> bool:
-    """Whether a version surely has an option; an unreadable version is taken for the newest."""
+def has_variable(name: str, version: str) -> bool:
+    """Whether a version surely reads an environment variable; an unreadable version is taken for the newest."""
     parsed = parse_version(version)
-    return name in names_at(parsed if parsed is not None else versions()[-1])
+    return name in environment_names(parsed if parsed is not None else versions()[-1])
 
 
 @cache

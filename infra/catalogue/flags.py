@@ -149,6 +149,12 @@ def check_value(flag: str, value: Value, version: str) -> FlagProblem | None:
     return None if found is None else _value(flag, found[0], value, number, {}, opposite=False)
 
 
+def has_flag(flag: str, version: str) -> bool:
+    """Whether vLLM of that version surely takes a flag; of one that is no number (nightly) nobody knows."""
+    number, found = parse_version(version), find_option(flag, _number(version))
+    return number is not None and found is not None and found[0].span.at(number) is Known.YES
+
+
 def findings_for(path: str, args: Mapping[str, Value], environment: Mapping[str, str], version: str) -> list[Finding]:
     """Return both checks as findings below `path` (`hearth:models.coder`, `hearth:engines`)."""
     groups = (("args", check_args(args, version)), ("environment", check_environment(environment, version)))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Final
 from urllib.parse import urlsplit
 
-from infra.config.inventory import Host, Inventory
+from infra.config.inventory import Gpu, Host, Inventory
 from infra.config.models import ModelServer
 from infra.config.schema import StackConfig
 from infra.config.types import cores_of, reachable
-from infra.errors import Finding
+from infra.errors import Finding, Severity
+
+# What stays the same over reboots and board swaps.
+_LASTING: Final = ("GPU-", "MIG-")
 
 
 def findings_across(config: StackConfig) -> list[Finding]:
@@ -37,11 +41,35 @@ def _host_findings(path: str, host: Host) -> list[Finding]:
         Finding(f"{path}.gpus", f"has the card {card} twice", "give every card its own id")
         for card in _twice(gpu.id for gpu in host.gpus)
     ]
+    found += _card_name_findings(f"{path}.gpus", host)
     problem = _connection_problem(host.connection)
     if problem:
         fix = "write local, unix:///path/of/docker.sock or ssh://user@host:port"
         found.append(Finding(f"{path}.connection", problem, fix))
     return found
+
+
+def _card_name_findings(path: str, host: Host) -> Iterable[Finding]:
+    """Yield cards that have two names, and those named by an index where others have names that last."""
+    lasting = [gpu for gpu in host.gpus if gpu.id.startswith(_LASTING)]
+    for gpu in host.gpus:
+        # Facts say of which index a card was, also where its driver has no lasting name for it.
+        same = [other.id for other in lasting if _is_same(gpu.id, other)]
+        if same:
+            problem = f"has one card as {gpu.id} and as {same[0]}: its memory would be given away twice"
+            yield Finding(path, problem, f"remove {gpu.id}, and name {same[0]} in gpus: of models")
+        elif lasting and gpu.id.isdecimal() and gpu.index is None:
+            problem = f"names card {gpu.id} by its index, which a reboot may change, and others by UUID"
+            fix = "write the UUID that nvidia-smi -L prints, or run `python -m infra facts`"
+            yield Finding(path, problem, fix, Severity.WARNING)
+
+
+def _is_same(name: str, card: Gpu) -> bool:
+    """Whether a card's name means another entry's card: its index, or a shortened UUID, as NVIDIA's tools take it."""
+    if name == card.id:
+        return False
+    is_short = name.startswith(_LASTING) and card.id.lower().startswith(name.lower())
+    return is_short or (name.isdecimal() and card.index is not None and int(name) == card.index)
 
 
 def _connection_problem(connection: str) -> str | None:
@@ -73,10 +101,10 @@ def _card_findings(path: str, model: ModelServer, inventory: Inventory) -> list[
     if hosts:
         where = " or ".join(hosts)
         fix = f"name one of: {', '.join(known) or 'none; add gpus to the host first'}"
-        found += [
-            Finding(path, f"no card of {where} has the id {card!r}", fix)
-            for card in sorted(set(model.gpus) - set(known))
-        ]
+        for card in sorted(set(model.gpus) - set(known)):
+            meant = [gpu.id for gpu in cards if _is_same(card, gpu)]
+            lasting = f"write {', '.join(meant)}, which it is today: numbers change when cards do"
+            found.append(Finding(path, f"no card of {where} has the id {card!r}", lasting if meant else fix))
     return found
 
 

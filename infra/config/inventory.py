@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -14,6 +14,10 @@ def _connection(value: str) -> str:
         msg = f"{value!r} is no connection; write local, unix:///path/of/docker.sock or ssh://user@host:port"
         raise ValueError(msg)
     return value
+
+
+# How Docker is asked for NVIDIA's cards.
+GpuAccess = Literal["device-request", "cdi", "runtime"]
 
 
 class Mig(Model):
@@ -31,6 +35,10 @@ class Gpu(Model):
     memory: SizeBytes | None = Field(default=None, description="memory the card really has, as in 79.2GiB")
     # A reboot or a new card renumbers them: shown to people, never used to name a card.
     index: int | None = Field(default=None, ge=0, description="number in PCI bus order when its facts were collected")
+    # Without it an engine on AMD is given all cards of its host, and told which are its own.
+    render_node: Annotated[str, Field(pattern=r"^/dev/dri/renderD\d+$")] | None = Field(
+        default=None, description="device file of an AMD card, as in /dev/dri/renderD128"
+    )
     # Tensor parallel engines exchange every layer's result: over PCIe that can cost half of their speed.
     nvlink: tuple[str, ...] = Field(default=(), description="ids of the cards that it reaches over NVLink")
     # With MIG on, the card itself can't be used any more, only its parts.
@@ -79,6 +87,17 @@ class Host(Model):
     disks: tuple[Disk, ...] = Field(default=(), description="where images and volumes are kept")
     # CUDA 13 images refuse drivers before 580 when the container starts; a plan can say so before that.
     driver: str | None = Field(default=None, description="version of the GPU driver, as in 580.82.07")
+    # CDI outlives a reload of systemd, after which containers with the nvidia runtime's hook may lose their cards
+    # (NVIDIA/nvidia-container-toolkit issues 48, 251 and 1227).
+    gpu_access: GpuAccess | None = Field(
+        default=None,
+        description="how Docker is asked for NVIDIA cards: cdi (Docker 28.2 and newer), device-request, or runtime for "
+        "hosts whose nvidia runtime reads NVIDIA_VISIBLE_DEVICES; without it device-request",
+    )
+    # A group's name counts only where the image has such a group; its number always does.
+    device_groups: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        default=(), description="numbers of the groups video and render, whose members may use AMD cards"
+    )
     cpu: Cpu | None = Field(default=None, description="the processor")
     cost_per_hour: float | None = Field(
         default=None, ge=0, allow_inf_nan=False, description="rent or power and write-off per hour, in any one currency"

@@ -6,7 +6,7 @@ import csv
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 _MIB: Final = 2**20
@@ -14,6 +14,7 @@ _CSV_FIELDS: Final = 8
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 _CARD_LINE: Final = re.compile(r"GPU (\d+): (.+) \(UUID: (GPU-[0-9A-Fa-f-]+)\)")
 _MIG_LINE: Final = re.compile(r"MIG (\S+)\s+Device\s+(\d+): \(UUID: (MIG-\S+)\)")
+_RENDER_NODE: Final = re.compile(r"^/sys/class/drm/(renderD\d{1,6})/device/uevent:PCI_SLOT_NAME=(\S+)$", re.MULTILINE)
 _COLUMN: Final = re.compile(r"(?:GPU|NIC|mlx|HCA|IB)\S*\d+\S*")
 
 
@@ -28,6 +29,8 @@ class Card:
     driver: str | None = None
     compute_capability: str | None = None
     bus: str | None = None
+    vendor: str = "nvidia"
+    render_node: str | None = None
     mig_on: bool = False
     mig: tuple[tuple[str, str], ...] = ()
     nvlink: tuple[str, ...] = ()
@@ -118,6 +121,8 @@ def rocm_cards(printed: str) -> tuple[Card, ...]:
                 model=model or "AMD card",
                 index=index,
                 memory_bytes=int(size) if size.isascii() and size.isdigit() and int(size) else None,
+                bus=_known(fields.get("pci bus")),
+                vendor="amd",
                 driver=_known(system.get("driver version")) or _known(fields.get("driver version")),
             )
         )
@@ -142,10 +147,25 @@ def amd_cards(printed: str) -> tuple[Card, ...]:
                 model=_known(asic.get("market_name")) or "AMD card",
                 index=index,
                 memory_bytes=_amd_size(_lowered(fields.get("vram"))),
+                bus=_known(_lowered(fields.get("bus")).get("bdf")),
+                vendor="amd",
                 driver=_known(driver.get("version")) or _known(driver.get("driver_version")),
             )
         )
     return tuple(sorted(cards, key=lambda card: card.index))
+
+
+def with_render_nodes(cards: tuple[Card, ...], printed: str) -> tuple[Card, ...]:
+    """Add each card's device file, from `PCI_SLOT_NAME` of every render node's uevent in sysfs.
+
+    Parts of a split card have one bus address in common, and device files that aren't told apart by it: they get none.
+    """
+    nodes = {bus.lower(): f"/dev/dri/{name}" for name, bus in _RENDER_NODE.findall(printed)}
+    buses = [(card.bus or "").lower() for card in cards]
+    return tuple(
+        replace(card, render_node=nodes.get(bus)) if buses.count(bus) == 1 else card
+        for card, bus in zip(cards, buses, strict=True)
+    )
 
 
 def _amd_id(serial: Any, index: int) -> str:

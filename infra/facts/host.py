@@ -48,6 +48,7 @@ class HostFacts:
     node_memory_bytes: dict[int, int] = field(default_factory=dict)
     cards: tuple[Card, ...] = ()
     docker: Engine | None = None
+    device_groups: tuple[int, ...] = ()
     disks: tuple[tuple[str, FileSystem], ...] = ()
     findings: tuple[Finding, ...] = ()
 
@@ -74,9 +75,21 @@ class HostFacts:
             "numa_nodes": nodes,
             "cpu": _present(about) if cpu.model or cpu.flags else None,
             "driver": next((card.driver for card in self.cards if card.driver), None),
+            "gpu_access": self.gpu_access,
+            "device_groups": list(self.device_groups) if any(card.vendor == "amd" for card in self.cards) else None,
             "disks": [_present(disk) for disk in disks],
         }
         return {**_present(section), "gpus": [_card_section(card) for card in self.cards]}
+
+    @property
+    def gpu_access(self) -> str | None:
+        """How Docker should be asked for its NVIDIA cards; None where it has none, or can't give them away."""
+        ids = _nvidia_ids(self.cards)
+        if self.docker is None or not ids:
+            return None
+        if self.docker.gives_by_cdi(ids):
+            return "cdi"
+        return "device-request" if "nvidia" in self.docker.runtimes else None
 
     def _memory_of(self, node: int) -> int | None:
         # A lone node has it all. (Its own figure leaves out memory that a virtual machine was given later.)
@@ -91,7 +104,7 @@ def run_command(argv: Sequence[str], given: str) -> Ran:
 
 def collect(connection: str, run: Run = run_command, ssh_options: Sequence[str] = ()) -> HostFacts:
     """Ask a host (`local`, `unix:///path/of/docker.sock` or `ssh://user@host:port`) what it is. Never raises."""
-    argv, script, wrong = _command(connection, ssh_options)
+    argv, script, wrong = shell_of(connection, SCRIPT, ssh_options)
     if wrong:
         return HostFacts(connection, findings=(wrong,))
     try:
@@ -109,11 +122,12 @@ def collect(connection: str, run: Run = run_command, ssh_options: Sequence[str] 
     return _understood(connection, answered)
 
 
-def _command(connection: str, ssh_options: Sequence[str]) -> tuple[list[str], str, Finding | None]:
+def shell_of(connection: str, script: str, ssh_options: Sequence[str] = ()) -> tuple[list[str], str, Finding | None]:
+    """Return the shell of a host, and the script that it is to be given; or what is wrong with the connection."""
     if connection == LOCAL:
-        return ["sh"], SCRIPT, None
+        return ["sh"], script, None
     if re.fullmatch(r"unix:///[\w./-]+", connection):
-        return ["sh"], f"DOCKER_HOST={connection}; export DOCKER_HOST\n{SCRIPT}", None
+        return ["sh"], f"DOCKER_HOST={connection}; export DOCKER_HOST\n{script}", None
     try:
         parts = urlsplit(connection)
         host, user, port = parts.hostname, parts.username, parts.port
@@ -126,7 +140,7 @@ def _command(connection: str, ssh_options: Sequence[str]) -> tuple[list[str], st
     argv = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-T"]
     argv += ["-p", str(port)] if port else []
     argv += ["-l", user] if user else []
-    return [*argv, *ssh_options, "--", host, "sh"], SCRIPT, None
+    return [*argv, *ssh_options, "--", host, "sh"], script, None
 
 
 def _understood(connection: str, answered: Answers) -> HostFacts:
@@ -140,15 +154,15 @@ def _understood(connection: str, answered: Answers) -> HostFacts:
         node_memory_bytes=machine.node_memory_bytes(answered.of("numa").out),
         cards=seen,
         docker=docker,
+        device_groups=machine.group_numbers(answered.of("device-groups").out),
         disks=_disks(answered),
     )
     if docker is None:
         said = answered.of("docker").said or "docker info says nothing"
         problem = f"no Docker answers: {' '.join(said.split())[:200]}"
         found.append(Finding(connection, problem, _DOCKER_ADVICE, Severity.WARNING))
-    elif any(card.bus for card in seen) and not docker.has_cdi and "nvidia" not in docker.runtimes:
-        problem = f"has {len(seen)} cards, but Docker {docker.version} knows neither the nvidia runtime nor CDI devices"
-        found.append(Finding(connection, problem, "install the NVIDIA Container Toolkit", Severity.WARNING))
+    else:
+        found += _access_findings(connection, docker, seen)
     if facts.processor.cores is None:
         said = answered.of("lscpu").said or "nothing"
         found.append(
@@ -158,6 +172,25 @@ def _understood(connection: str, answered: Answers) -> HostFacts:
         problem = f"Docker has {docker.cores} of its {facts.processor.cores} cores"
         found.append(Finding(connection, problem, "write the smaller number by hand", Severity.WARNING))
     return replace(facts, findings=tuple(found))
+
+
+def _access_findings(connection: str, docker: Engine, seen: tuple[Card, ...]) -> list[Finding]:
+    ids = _nvidia_ids(seen)
+    if not ids or docker.gives_by_cdi(ids):
+        return []
+    if not docker.has_cdi and "nvidia" not in docker.runtimes:
+        problem = f"has {len(ids)} cards, but Docker {docker.version} knows neither the nvidia runtime nor CDI devices"
+        return [Finding(connection, problem, "install the NVIDIA Container Toolkit", Severity.WARNING)]
+    if docker.has_cdi:
+        problem = f"Docker {docker.version} lists CDI devices, but not {', '.join(ids)}"
+        fix = "run `nvidia-ctk cdi generate --device-name-strategy=uuid --output=/etc/cdi/nvidia.yaml`, then ask again"
+        return [Finding(connection, problem, fix, Severity.NOTICE)]
+    return []
+
+
+def _nvidia_ids(seen: tuple[Card, ...]) -> list[str]:
+    """Return the names that engines get cards by: of a split card those of its parts."""
+    return [name for card in seen if card.vendor == "nvidia" for name in ([uuid for uuid, _ in card.mig] or [card.id])]
 
 
 def _cards(connection: str, answered: Answers, found: list[Finding]) -> tuple[Card, ...]:
@@ -173,6 +206,7 @@ def _cards(connection: str, answered: Answers, found: list[Finding]) -> tuple[Ca
         )
     if not seen:
         seen = cards.rocm_cards(answered.text("rocm-smi")) or cards.amd_cards(answered.text("amd-smi"))
+        seen = cards.with_render_nodes(seen, answered.of("render-nodes").out)
     small = [card for card in seen if card.memory_bytes is not None and card.memory_bytes < _GIB]
     found += [
         Finding(
@@ -199,6 +233,7 @@ def _disks(answered: Answers) -> tuple[tuple[str, FileSystem], ...]:
 def _card_section(card: Card) -> dict[str, Any]:
     mig = [{"id": uuid, "profile": profile} for uuid, profile in card.mig]
     section = {"id": card.id, "model": card.model, "memory": _gib(card.memory_bytes), "index": card.index}
+    section |= {"render_node": card.render_node}
     return _present({**section, "nvlink": list(card.nvlink), "mig": mig})
 
 

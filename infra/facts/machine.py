@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ TELLING_FLAGS: Final = (
     "sve",
     "sve2",
 )
+_CDI_KINDS: Final = ("nvidia.com/gpu=", "amd.com/gpu=")
 _SET_OF_CORES: Final = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 _DF_COLUMNS: Final = 3
 
@@ -44,9 +46,18 @@ class Engine:
 
     version: str
     runtimes: tuple[str, ...]
-    has_cdi: bool
+    cdi_devices: tuple[str, ...]
     cores: int | None
     memory_bytes: int | None
+
+    @property
+    def has_cdi(self) -> bool:
+        """Whether it lists cards that it can give away by CDI; it does since 28.2."""
+        return any(name.startswith(_CDI_KINDS) for name in self.cdi_devices)
+
+    def gives_by_cdi(self, ids: Iterable[str]) -> bool:
+        """Whether it lists all of these NVIDIA cards under these names: a specification may have indices alone."""
+        return {f"nvidia.com/gpu={name}" for name in ids} <= set(self.cdi_devices)
 
 
 @dataclass(frozen=True)
@@ -108,12 +119,16 @@ def engine(printed: str) -> Engine | None:
     return Engine(
         version=version,
         runtimes=tuple(sorted(map(str, runtimes))) if isinstance(runtimes, dict) else (),
-        has_cdi=any(
-            "nvidia.com/gpu" in str(entry.get("ID")) or "amd.com/gpu" in str(entry.get("ID")) for entry in devices
-        ),
+        cdi_devices=tuple(sorted(str(entry.get("ID")) for entry in devices if entry.get("Source", "cdi") == "cdi")),
         cores=_number(data.get("NCPU")),
         memory_bytes=_number(data.get("MemTotal")),
     )
+
+
+def group_numbers(printed: str) -> tuple[int, ...]:
+    """Read `getent group video render`: their numbers, sorted."""
+    found = re.findall(r"^(?:video|render):[^:\n]*:(\d{1,10}):", printed, re.MULTILINE)
+    return tuple(sorted({int(number) for number in found}))
 
 
 def file_system(printed: str) -> FileSystem | None:

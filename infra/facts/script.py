@@ -1,4 +1,7 @@
-"""The one script that asks a host what it is, and how its answer is taken apart again."""
+"""The one script that asks a host what it is, and how its answer is taken apart again.
+
+Other questions go between FRAME, which defines `ask NAME COMMAND…`, and DONE.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ NOT_THERE: Final = 127
 
 # One connection asks everything. Each answer stands between two marks, so that a greeting of the login shell does
 # no harm; every command has a time limit, because nvidia-smi hangs for ever on a card that fell off the bus.
-SCRIPT: Final = r"""
+FRAME: Final = r"""
 LC_ALL=C; export LC_ALL
 # A shell without login often lacks these.
 PATH="$PATH:/usr/local/bin:/usr/sbin:/sbin:/opt/rocm/bin:/usr/lib/wsl/lib"; export PATH
@@ -28,6 +31,13 @@ ask() {
   fi
   printf '\n@@hearth said %s\n%s\n@@hearth end %s\n' "$code" "$(printf '%s\n' "$said" | head -n 5)" "$name"
 }
+"""
+DONE: Final = r"""
+printf '\n@@hearth done\n'
+"""
+SCRIPT: Final = (
+    FRAME
+    + r"""
 ask lscpu lscpu --json
 ask meminfo cat /proc/meminfo
 ask numa grep -s MemTotal /sys/devices/system/node/node0/meminfo /sys/devices/system/node/node[1-9]*/meminfo
@@ -35,15 +45,18 @@ fields=index,uuid,name,memory.total,driver_version,compute_cap,mig.mode.current,
 ask nvidia-cards nvidia-smi --query-gpu=$fields --format=csv,noheader,nounits
 ask nvidia-list nvidia-smi -L
 ask nvidia-topology nvidia-smi topo -m
-ask rocm-smi rocm-smi --showproductname --showuniqueid --showmeminfo vram --showdriverversion --json
-ask amd-smi amd-smi static --asic --vram --driver --json
+ask rocm-smi rocm-smi --showproductname --showuniqueid --showmeminfo vram --showdriverversion --showbus --json
+ask amd-smi amd-smi static --asic --bus --vram --driver --json
+ask render-nodes grep -sH PCI_SLOT_NAME /sys/class/drm/renderD*/device/uevent
+ask device-groups getent group video render
 ask docker docker info --format '{{json .}}'
 root=$($limit docker info --format '{{.DockerRootDir}}' </dev/null 2>/dev/null)
 ask disk-docker df -B1 --output=source,target,size,avail "${root:-/var/lib/docker}"
 printf '\n@@hearth root %s\n' "${root:-/var/lib/docker}"
 ask disk-root df -B1 --output=source,target,size,avail /
-printf '\n@@hearth done\n'
 """
+    + DONE
+)
 
 _BEGIN: Final = re.compile(r"@@hearth begin (\S+)")
 _SAID: Final = re.compile(r"@@hearth said (\d+)")

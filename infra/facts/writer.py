@@ -12,7 +12,9 @@ import yaml
 from infra.inventory import is_own
 
 # What collecting replaces. Everything else of a host is hand-written, and stays.
-FACT_KEYS: Final = ("cores", "memory", "numa_nodes", "cpu", "driver", "disks", "gpus")
+FACT_KEYS: Final = ("cores", "memory", "numa_nodes", "cpu", "driver", "gpu_access", "device_groups", "disks", "gpus")
+# What facts never choose, people have.
+_CHOSEN: Final = {"gpu_access": "runtime"}
 
 
 class _Dumper(yaml.SafeDumper):
@@ -49,6 +51,8 @@ def merge(facts_by_host: Mapping[str, Mapping[str, Any]], existing: Mapping[str,
             # Where a host stands already, people have written how to reach it, and that beats how it was asked.
             kept = _way(name, facts.get("connection"), own=bool(existing) and is_own(existing))
         fresh = {key: value for key, value in facts.items() if key in FACT_KEYS}
+        if isinstance(before, dict):
+            fresh |= {key: value for key, value in _CHOSEN.items() if before.get(key) == value}
         hosts[name] = {**kept, **fresh}
     return merged
 

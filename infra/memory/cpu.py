@@ -12,6 +12,7 @@ from typing import Final
 from infra.interval import GIB, Interval
 from infra.memory.engine import EngineSpec
 from infra.memory.kv_cache import CacheLayout, layout_of
+from infra.memory.observed import DOUBT_BYTES
 from infra.memory.verdict import Verdict
 from infra.memory.weights import weights_bytes
 
@@ -59,6 +60,9 @@ def judge_cpu(spec: EngineSpec, memory_bytes: int | None) -> CpuJudgement:
         kind=None,
         version=spec.behaviour.version,
     )
+    seen = spec.measured
+    if seen is not None and seen.weights_bytes is not None:
+        weights = Interval.around(seen.weights_bytes, either_way=DOUBT_BYTES).at_least(0.0)
     working = _PROCESS_BYTES + weights.scaled(_WORKING_SHARE)
     found, reasons = _pool(spec, memory_bytes, weights + working)
     pool = found or 0.0

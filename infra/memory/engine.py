@@ -10,6 +10,7 @@ from infra.catalogue.versions import BatchDefaults, Behaviour
 from infra.interval import GIB, Interval
 from infra.memory.checkpoint import Checkpoint
 from infra.memory.kv_cache import cache_element_bytes
+from infra.memory.observed import Observed
 from infra.memory.runner import is_second_runner
 from infra.memory.weights import ONE_CARD, Parallel
 
@@ -64,6 +65,32 @@ class EngineSpec:
     text_only: bool = False
     max_loras: int = 0
     max_lora_rank: int = 16
+    observed: Observed | None = None
+
+    @property
+    def memory_settings(self) -> tuple[object, ...]:
+        """Everything that decides what of an engine's share isn't cache; equal ones take the same."""
+        return (
+            self.checkpoint,
+            self.card.name,
+            self.card.memory,
+            self.behaviour,
+            self.parallel,
+            self.dtype,
+            self.kv_cache_dtype,
+            self.batched_tokens,
+            self.sequences,
+            self.enforce_eager,
+            self.text_only,
+            self.max_loras,
+            self.max_lora_rank if self.max_loras else 0,
+        )
+
+    @property
+    def measured(self) -> Observed | None:
+        """What was observed of an engine like this one; a fix that changes a setting leaves it behind."""
+        seen = self.observed
+        return seen if seen is not None and seen.settings == self.memory_settings else None
 
     @property
     def share(self) -> float:

@@ -11,6 +11,7 @@ from infra.memory.activation import activation_bytes, cold_copy_bytes
 from infra.memory.engine import EngineSpec
 from infra.memory.kv_cache import CacheLayout, layout_of
 from infra.memory.lora import lora_bytes
+from infra.memory.observed import Observed, Terms, pool_of, preferred
 from infra.memory.overhead import counted_graph_bytes, graph_bytes, non_torch_bytes
 from infra.memory.weights import pipeline_stages, weights_bytes
 
@@ -42,11 +43,15 @@ def estimate(spec: EngineSpec) -> Estimate | None:
     if spec.checkpoint.architecture is None:
         return None
     stages = [stage_estimate(spec, stage) for stage in range(spec.parallel.pipeline)]
-    return min(stages, key=lambda stage: (stage.concurrency.value, stage.pool.value))
+    least = min(range(len(stages)), key=lambda number: (stages[number].concurrency.value, stages[number].pool.value))
+    return stages[least] if spec.measured is None else stage_estimate(spec, least, spec.measured)
 
 
-def stage_estimate(spec: EngineSpec, stage: int) -> Estimate:
-    """Return the terms of one pipeline stage; every log line but the pool's is one rank's own."""
+def stage_estimate(spec: EngineSpec, stage: int, seen: Observed | None = None) -> Estimate:
+    """Return the terms of one pipeline stage; every log line but the pool's is one rank's own.
+
+    What was seen of this very engine (`seen`) is preferred to what is computed.
+    """
     architecture = spec.checkpoint.architecture
     assert architecture is not None
     layers = pipeline_stages(len(architecture.layers), spec.parallel.pipeline, spec.behaviour.version)[stage]
@@ -62,13 +67,14 @@ def stage_estimate(spec: EngineSpec, stage: int) -> Estimate:
     )
     below, above = spec.checkpoint.weight_doubt
     weights = Interval(weights.low * (1 - below), weights.value, weights.high * (1 + above))
-    weights += lora_bytes(spec)
-    activation = activation_bytes(spec, samples=stage == spec.parallel.pipeline - 1)
-    non_torch = non_torch_bytes(spec) + cold_copy_bytes(spec)
-    graphs = graph_bytes(spec)
-    pool = spec.requested - weights - activation - non_torch - counted_graph_bytes(spec)
-    if spec.kv_cache_bytes is not None:
-        pool = Interval.exact(spec.kv_cache_bytes)
+    terms = Terms(
+        weights=weights + lora_bytes(spec),
+        activation=activation_bytes(spec, samples=stage == spec.parallel.pipeline - 1),
+        non_torch=non_torch_bytes(spec) + cold_copy_bytes(spec),
+        graphs=graph_bytes(spec),
+        counted_graphs=None if spec.graphs_are_outside else counted_graph_bytes(spec),
+    )
+    terms, pool = _settled(spec, terms, seen)
     layout = layout_of(
         architecture,
         spec.parallel,
@@ -78,22 +84,30 @@ def stage_estimate(spec: EngineSpec, stage: int) -> Estimate:
         block_size=spec.blocks,
         behaviour=spec.behaviour,
     )
+    sizes = (spec.requested, terms.weights, terms.activation, terms.non_torch, terms.graphs, pool)
     if layout is None:
-        return Estimate(spec.requested, weights, activation, non_torch, graphs, pool, 0, ZERO, ZERO, spec.tokens, None)
+        return Estimate(*sizes, 0, ZERO, ZERO, spec.tokens, None)
     tokens, batched = spec.tokens, spec.batched_tokens
     return Estimate(
-        requested=spec.requested,
-        weights=weights,
-        activation=activation,
-        non_torch=non_torch,
-        graphs=graphs,
-        pool=pool,
+        *sizes,
         needed_bytes=layout.request_bytes(tokens, batched),
         tokens=_each(pool, lambda size: _printed_tokens(layout, size, spec)),
         concurrency=_each(pool, lambda size: layout.blocks_in(size) / max(1, layout.request_blocks(tokens, batched))),
         longest_context=layout.longest_context(pool.value, batched, max(tokens, architecture.default_context)),
         layout=layout,
     )
+
+
+def _settled(spec: EngineSpec, terms: Terms, seen: Observed | None) -> tuple[Terms, Interval]:
+    """Return the terms and the pool they leave, as computed or as seen."""
+    found = None
+    if seen is not None:
+        is_unified = spec.card.kind is not None and spec.card.kind.unified_memory
+        terms = preferred(terms, seen, is_stage=spec.parallel.pipeline > 1, is_unified=is_unified)
+        found = pool_of(spec.requested, spec.share, seen, is_unified=is_unified)
+    if spec.kv_cache_bytes is not None:
+        return terms, Interval.exact(spec.kv_cache_bytes)
+    return terms, found if found is not None else spec.requested - terms.non_kv
 
 
 def _each(pool: Interval, count: Callable[[float], float]) -> Interval:

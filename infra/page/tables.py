@@ -90,6 +90,8 @@ def _why(entry: Entry | CpuEntry, placement: Placement | None, width: int) -> Ht
     if placement is not None:
         lines.append(("placed", _placed(placement)))
     lines += [("because" if not number else "and", reason) for number, reason in enumerate(entry.reasons)]
+    if entry.spec.measured is not None:
+        lines.append(("measured", entry.spec.measured.origin))
     doubts = entry.spec.checkpoint.doubts
     if doubts:
         lines.append(("concluded", "; ".join(doubts)))

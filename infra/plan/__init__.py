@@ -1,5 +1,6 @@
 """The planner: pure, and with a cause for every decision."""
 
+from infra.plan.calibration import Calibration, read_calibration
 from infra.plan.data import plan_data
 from infra.plan.placement import Previous, make_plan
 from infra.plan.plan import ENGINE_PORT, STATUS_PORT, Placement, Plan
@@ -12,6 +13,7 @@ from infra.plan.text import plan_text
 __all__ = [
     "ENGINE_PORT",
     "STATUS_PORT",
+    "Calibration",
     "Placement",
     "Plan",
     "Previous",
@@ -23,6 +25,7 @@ __all__ = [
     "plan_data",
     "plan_text",
     "previous_text",
+    "read_calibration",
     "read_previous",
     "shm_bytes",
 ]

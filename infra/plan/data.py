@@ -60,6 +60,7 @@ def _entry(entry: Entry) -> Mapping[str, Any]:
             "non_torch_gib": figures.non_torch.in_gib(),
             "cuda_graph_gib": figures.graphs.in_gib(),
             "kv_cache_gib": figures.pool.in_gib(),
+            "kv_cache_is_pinned": entry.spec.kv_cache_bytes is not None,
             "needed_gib": round(figures.needed_bytes / GIB, 3),
             "kv_cache_tokens": figures.tokens.rounded(0),
             "max_concurrency": figures.concurrency.rounded(2),
@@ -73,6 +74,7 @@ def _entry(entry: Entry) -> Mapping[str, Any]:
         "fixes": [fix.text for fix in entry.fixes],
         "override": entry.override,
         "fraction": entry.spec.share,
+        "measured": _origin(entry),
         "context": entry.spec.tokens,
         "free_at_start_gib": entry.free_bytes.in_gib(),
         **terms,
@@ -98,6 +100,7 @@ def _cpu_entry(entry: CpuEntry) -> Mapping[str, Any]:
         "verdict": str(entry.verdict),
         "reasons": list(entry.reasons),
         "override": entry.override,
+        "measured": _origin(entry),
         "context": entry.spec.tokens,
         "ram_gib": judged.ram.in_gib(),
         "weights_gib": judged.weights.in_gib(),
@@ -105,3 +108,8 @@ def _cpu_entry(entry: CpuEntry) -> Mapping[str, Any]:
         "kv_cache_tokens": judged.tokens,
         "max_concurrency": round(judged.concurrency, 2),
     }
+
+
+def _origin(entry: Entry | CpuEntry) -> str | None:
+    """Say when and where the figures were seen; None where they are computed."""
+    return entry.spec.measured.origin if entry.spec.measured is not None else None

@@ -9,6 +9,7 @@ from pathlib import Path
 from infra.config.schema import StackConfig
 from infra.errors import Finding
 from infra.memory.engine import EngineSpec
+from infra.plan.calibration import NOTHING, Calibration
 from infra.plan.cards import Slot, slots_of
 from infra.plan.costs import break_even
 from infra.plan.cpu_hosts import place_on_cpu
@@ -23,6 +24,7 @@ from infra.plan.findings import (
 from infra.plan.ledger import Tenant, ledger
 from infra.plan.machine import CpuEngine, GpuEngine, HostRow, Machine, host_row
 from infra.plan.needs import Need, needs_of
+from infra.plan.pins import pin_neighbours
 from infra.plan.plan import Plan
 from infra.plan.search import Item, solve
 from infra.plan.specs import Engines, Shared, engines_of, shm_bytes
@@ -40,12 +42,14 @@ def make_plan(
     shared: Shared | None = None,
     root: Path = Path(),
     previous: Previous | None = None,
+    calibration: Calibration = NOTHING,
 ) -> Plan:
     """Place every engine, or say why it can't be placed. The same input gives the same plan.
 
-    `shared` is what all engines have in common, `root` is where relative paths start, `previous` where engines were.
+    `shared` is what all engines have in common, `root` is where relative paths start, `previous` where engines were,
+    `calibration` what was seen of engines that were started before.
     """
-    engines = engines_of(config, shared or Shared(), root)
+    engines = engines_of(config, shared or Shared(), root, calibration)
     slots = slots_of(config.inventory)
     wanted = _in_start_order(config)
     on_cards = [engine for engine in wanted if engine.model.device != "cpu"]
@@ -53,6 +57,7 @@ def make_plan(
     solution = solve(sorted(items, key=lambda item: -item.cards), slots)
     tenants, placements = settle(config, engines, on_cards, items, solution)
     cards = ledger(tenants, slots, _spare(slots, tenants))
+    cards, placements = pin_neighbours(config, engines, tenants, cards, placements)
     on_cpu = place_on_cpu(config, engines, [engine for engine in wanted if engine.model.device == "cpu"])
     placements += [
         placement_of(config, engines, engine, spec, host=host, gpus=(), cause=cause)

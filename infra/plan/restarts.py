@@ -1,13 +1,13 @@
 """The restart promise of an engine with nothing left open, and what in it can't work.
 
 Defaults that the stack file leaves open:
-- restart_sec 5 s: what a driver takes to give back an ended process's memory; an engine that starts earlier finds its
+- restart_sec 5 s: time for the driver to give back an ended process's memory; an engine that starts too early finds its
   own predecessor on the card ("0.41/79.18 GiB free", llm-d-incubation/llm-d-fast-model-actuation issue 709).
 - restart_max_delay 5 min: the wait doubles from restart_sec up to it, as GPUStack's and the kubelet's back-off do; the
   growth is that of systemd's RestartSteps (254), which is geometric as well.
 - start_limit_burst 5: systemd's (DefaultStartLimitBurst).
 - start_limit_interval: systemd's 10 s can't be reached by a program that takes minutes to fail. So it is as long as
-  `burst` starts that each use up their whole time: whatever dooms an engine, it is caught.
+  `burst` starts that each use up their time to start, to stop and to wait: whatever dooms an engine, it is caught.
 - watchdog_sec 5 min: vLLM itself gives up on a step after VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS, 300 s (vllm/envs.py).
 - timeout_start: what the plan's own budget gives (infra/plan/start_budget.py).
 """

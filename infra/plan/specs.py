@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from infra.config.types import cores_of
 from infra.memory.checkpoint import Checkpoint, checkpoint_of
 from infra.memory.engine import Card, EngineSpec
 from infra.memory.weights import Parallel
+from infra.plan.calibration import NOTHING, Calibration, observed_of
 
 # A synthetic model is made for the context it is to have; this is what it gets when nobody says.
 SYNTHETIC_CONTEXT: Final = 2048
@@ -36,7 +37,8 @@ class Shared:
 class Engines:
     """What all engines of a stack share: vLLM's version, common flags, and the folder that paths start from.
 
-    `restart` is the promise of engines that have none of their own, `restart_path` where it is written.
+    `restart` is the promise of engines that have none of their own, `restart_path` where it is written;
+    `calibration` is what was seen of engines that were started before.
     """
 
     version: str
@@ -45,6 +47,7 @@ class Engines:
     root: Path
     restart: Restart
     restart_path: str
+    calibration: Calibration
 
     def promise_source(self, name: str, model: ModelServer) -> tuple[Restart, str]:
         """Return the restart section that counts for a model, and its path in the stack file."""
@@ -57,7 +60,12 @@ class Engines:
         return checkpoint_of(model.source, model.quantization, self.root)
 
     def spec(self, model: ModelServer, card: Card) -> EngineSpec:
-        """Return the engine on a kind of card; `auto` values are left open."""
+        """Return the engine on a kind of card, with what was seen of such a one; `auto` values are left open."""
+        spec = self._asked(model, card)
+        seen = observed_of(self.calibration, model, spec)
+        return spec if seen is None else replace(spec, observed=seen)
+
+    def _asked(self, model: ModelServer, card: Card) -> EngineSpec:
         args = {**self.shared_args, **model.args}
         return EngineSpec(
             checkpoint=self.checkpoint(model),
@@ -88,13 +96,13 @@ class Engines:
         return None if model.context == "auto" else model.context
 
 
-def engines_of(config: StackConfig, shared: Shared, root: Path) -> Engines:
+def engines_of(config: StackConfig, shared: Shared, root: Path, calibration: Calibration = NOTHING) -> Engines:
     """Return what the stack's engines share; the version is that of their image's tag."""
     version = version_of(config)
     restart, path = config.restart, "hearth:restart"
     if shared.restart is not None:
         restart, path = shared.restart, "hearth:engines.restart"
-    return Engines(version, behaviour_of(version), shared.args, root, restart, path)
+    return Engines(version, behaviour_of(version), shared.args, root, restart, path, calibration)
 
 
 def version_of(config: StackConfig) -> str:

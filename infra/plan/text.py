@@ -59,9 +59,10 @@ def _engine(entry: Entry) -> str:
     if figures is None:
         return f"{start}{'-':>9}{_size(spec.requested.value):>7}{'':>48}  {_MARKS[entry.verdict]}"
     other = figures.non_torch.value + (0.0 if spec.graphs_are_outside else figures.graphs.value)
+    kv = _about(figures.pool) if spec.kv_cache_bytes is None else _pinned(spec.kv_cache_bytes)
     return (
         f"{start}{spec.tokens:>9,}{_size(figures.requested.value):>7}{_size(figures.weights.value):>8}"
-        f"{_size(figures.activation.value):>7}{_size(other):>6}{_about(figures.pool):>11}"
+        f"{_size(figures.activation.value):>7}{_size(other):>6}{kv:>11}"
         f"{_tokens(figures.tokens.value):>11}{_users(figures.concurrency.value):>7}  {_MARKS[entry.verdict]}"
     )
 
@@ -71,6 +72,8 @@ def _because(entry: Entry | CpuEntry, placement: Placement | None) -> Iterable[s
     if placement is not None:
         after = f"; starts after {', '.join(placement.after)}" if placement.after else ""
         parts += [f"{placement.cause}{after}", _start(placement)]
+    if entry.spec.measured is not None:
+        parts.append(f"measured {entry.spec.measured.origin}")
     doubts = entry.spec.checkpoint.doubts
     if doubts:
         parts.append(f"concluded: {'; '.join(doubts)}")
@@ -131,6 +134,10 @@ def _size(size_bytes: float) -> str:
 def _about(size: Interval) -> str:
     doubt = max(size.high - size.value, size.value - size.low) / GIB
     return f"{_size(size.value)} ±{doubt:.1f}"
+
+
+def _pinned(size_bytes: int) -> str:
+    return f"{_size(size_bytes)} fixed"
 
 
 def _tokens(number: float) -> str:

@@ -10,6 +10,7 @@ from typing import ClassVar, Final, Generic, TypeVar
 from pydantic import Field
 
 from images import recipes
+from infra.config.inventory import GpuAccess
 from infra.config.models import ModelServer
 from infra.config.restart import Restart
 from infra.config.schema import StackConfig
@@ -110,7 +111,9 @@ class Workload:
     `secret_environment` reaches the program as environment variables but the container's declaration as files;
     `after` names instances that must be healthy (one-shots: have succeeded) before this one starts. `supervised` says
     that the program keeps the restart promise itself, as PID 1, and tells its state in a file; `one_shot` that it runs
-    to its end; `capabilities` are Linux's, beside those that containers have anyway.
+    to its end. `gpu_access` is how the host's Docker gives away NVIDIA cards; `device_nodes` and `device_groups` are
+    the device files of AMD's and who may use them, empty where nobody knows. `capabilities` are further rights of the
+    kernel, as in SYS_NICE.
     """
 
     instance: str
@@ -135,6 +138,9 @@ class Workload:
     gpus: tuple[str, ...] = ()
     supervised: bool = False
     one_shot: bool = False
+    gpu_access: GpuAccess = "device-request"
+    device_nodes: tuple[str, ...] = ()
+    device_groups: tuple[int, ...] = ()
     capabilities: tuple[str, ...] = ()
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from infra.catalogue.flag_table import has_option
+from infra.catalogue.flags import has_flag
 from infra.catalogue.parsers import parsers_of
 from infra.config.models import SYNTHETIC, ModelServer
 from infra.plan.fetching import HUB_HOME, adapter_files
@@ -80,5 +80,5 @@ def parser_flags(model: ModelServer, args: Mapping[str, Flag], image: str, versi
         reasoning = known.reasoning if model.reasoning_parser == _AUTO else model.reasoning_parser.replace(_NONE, "")
         flags |= {"reasoning-parser": reasoning} if reasoning else {}
         # Until 0.9 the parser alone was an error.
-        flags |= {"enable-reasoning": True} if reasoning and has_option("enable-reasoning", version) else {}
+        flags |= {"enable-reasoning": True} if reasoning and has_flag("enable-reasoning", version) else {}
     return flags

@@ -9,11 +9,14 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
-from infra.catalogue.flag_table import has_option
+from infra.catalogue.flag_table import has_variable
+from infra.catalogue.flags import has_flag
 from infra.catalogue.rendered import flags_of, rendered_findings
+from infra.config.inventory import Host
 from infra.config.models import SYNTHETIC, ModelServer
 from infra.config.schema import StackConfig
 from infra.config.secrets import SecretRef
+from infra.config.types import cores_of
 from infra.errors import Finding
 from infra.plan import ENGINE_PORT, STATUS_PORT, Placement, Plan, shm_bytes
 from infra.plan.fetching import HUB_HOME, fetch_of
@@ -33,6 +36,8 @@ _LOCKS: Final = "/run/hearth/locks"
 _DRAIN_SHARE: Final = 0.5
 # The job under which Prometheus finds what the entry points say of their engines.
 SUPERVISION: Final = "supervision"
+_SEVERAL: Final = 2
+_READY_TIMEOUT: Final = "VLLM_ENGINE_READY_TIMEOUT_S"
 Flag = str | int | float | bool
 Flags = Flag | tuple[str, ...]
 
@@ -78,11 +83,13 @@ class Vllm(Service[VllmSettings]):
         version = context.plan.vllm_version
         found: list[Finding] = []
         for placement in context.plan.placements:
-            model = context.config.models[placement.model]
+            model, host = context.config.models[placement.model], context.config.inventory.hosts[placement.host]
             flags = flags_of(self.arguments(settings, context, placement))
             by_people = {*settings.args, *model.args}
             own = {flag: value for flag, value in flags.items() if not {flag, flag.removeprefix("no-")} & by_people}
-            environment = _environment(placement, model, is_fetched=_fetch(context, placement) is not None)
+            environment = _environment(
+                placement, model, host, version, is_fetched=_fetch(context, placement) is not None
+            )
             found += rendered_findings(placement.model, own, environment, version, written=model.model_fields_set)
         return tuple(dict.fromkeys(found))
 
@@ -94,6 +101,7 @@ class Vllm(Service[VllmSettings]):
 
     def _workload(self, settings: VllmSettings, context: Context, placement: Placement) -> Workload:
         model = context.config.models[placement.model]
+        host = context.config.inventory.hosts[placement.host]
         image = image_for(model, context.config)
         fetch = _fetch(context, placement)
         return Workload(
@@ -105,7 +113,7 @@ class Vllm(Service[VllmSettings]):
             restart=model.restart or settings.restart or context.config.restart,
             aliases=(placement.model,) if model.replicas > 1 else (),
             environment={
-                **_environment(placement, model, is_fetched=fetch is not None),
+                **_environment(placement, model, host, context.plan.vllm_version, is_fetched=fetch is not None),
                 **settings.environment,
                 **model.environment,
             },
@@ -128,6 +136,11 @@ class Vllm(Service[VllmSettings]):
             device=model.device,
             gpus=placement.gpus,
             supervised=True,
+            gpu_access=host.gpu_access or "device-request",
+            device_nodes=_device_nodes(placement, host),
+            device_groups=host.device_groups if model.device == "rocm" else (),
+            # Docker's own seccomp profile lets a process bind its memory to a NUMA node only with this.
+            capabilities=("SYS_NICE",) if model.device == "cpu" else (),
         )
 
 
@@ -166,7 +179,7 @@ def _flags(placement: Placement, model: ModelServer, shared: Mapping[str, Flags]
         # Health checks and scrapes every few seconds would fill the log.
         "disable-access-log-for-endpoints": "/health,/metrics",
     }
-    flags |= {flag: value for flag, value in welcome.items() if has_option(flag, version)}
+    flags |= {flag: value for flag, value in welcome.items() if has_flag(flag, version)}
     optional: dict[str, str | int | float | None] = {
         "revision": model.revision,
         "max-model-len": placement.context,
@@ -218,23 +231,43 @@ def _flag(flag: str, value: object) -> tuple[str, ...]:
     return (f"--{flag}", str(value))
 
 
-def _environment(placement: Placement, model: ModelServer, *, is_fetched: bool) -> dict[str, str]:
+def _environment(
+    placement: Placement, model: ModelServer, host: Host, version: str, *, is_fetched: bool
+) -> dict[str, str]:
     environment = {
         "VLLM_NO_USAGE_STATS": "1",
         "HF_HOME": HUB_HOME,
-        # vLLM gives its own engine ten minutes by default; the entry point keeps the plan's time-out.
-        "VLLM_ENGINE_READY_TIMEOUT_S": str(math.ceil(placement.start_timeout_s)),
         # The entry point reads what the engine prints, line by line.
         "PYTHONUNBUFFERED": "1",
     }
+    if has_variable(_READY_TIMEOUT, version):
+        # vLLM gives its own engine ten minutes by default; the entry point keeps the plan's time-out.
+        environment |= {_READY_TIMEOUT: str(math.ceil(placement.start_timeout_s))}
     if is_fetched or not model.is_from_hub:
         environment |= {"HF_HUB_OFFLINE": "1"}
     if model.device == "cpu":
         # By itself every engine binds its threads to the same first cores of the machine.
         environment |= {"VLLM_CPU_OMP_THREADS_BIND": placement.cpu_set or "nobind"}
+        node = _memory_node(placement, host)
+        environment |= {"CPU_VISIBLE_MEMORY_NODES": str(node)} if node is not None else {}
     if model.device == "cuda":
         environment |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     return environment
+
+
+def _memory_node(placement: Placement, host: Host) -> int | None:
+    """Return the NUMA node that all cores of an engine are on; None where there is no choice, or nobody knows."""
+    if placement.cpu_set is None or len(host.numa_nodes) < _SEVERAL:
+        return None
+    cores = cores_of(placement.cpu_set)
+    return next((number for number, node in enumerate(host.numa_nodes) if cores <= cores_of(node.cores)), None)
+
+
+def _device_nodes(placement: Placement, host: Host) -> tuple[str, ...]:
+    """Return the device files of an engine's AMD cards; none unless all are known, for then all are given to it."""
+    nodes = {gpu.id: gpu.render_node for gpu in host.gpus}
+    found = [node for name in placement.gpus if (node := nodes.get(name)) is not None]
+    return tuple(found) if len(found) == len(placement.gpus) else ()
 
 
 def _volumes(placement: Placement, model: ModelServer, image: str) -> tuple[Volume, ...]:

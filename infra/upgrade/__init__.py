@@ -37,7 +37,8 @@ def main_upgrade(arguments: Sequence[str]) -> int:
         print(f"error: --engine: {problem}", file=sys.stderr)
         return 2
     written, found = read_stack_file(Path.cwd(), options.stack)
-    before, findings = build(written, options.stack, found)
+    # What was measured of one version would be compared with what is computed of the other.
+    before, findings = build(written, options.stack, found, calibration={})
     if before is None or any(one.severity is Severity.ERROR for one in found):
         return _refuse(findings)
     after = build_at(written, options.stack, found, before, options.engine)

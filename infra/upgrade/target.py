@@ -46,7 +46,7 @@ def build_at(written: Written, stack: str, found: list[Finding], before: Built, 
     moved = {"vllm": next(iter(images.values()))} if images else {}
     at = replace(written, values={**written.values, "images": {**(own if isinstance(own, Mapping) else {}), **moved}})
     previous = {one.instance: (one.host, one.gpus) for one in before.plan.placements if one.gpus}
-    built, findings = build(at, stack, found, previous=previous)
+    built, findings = build(at, stack, found, previous=previous, calibration={})
     in_image = {Vllm.name} if Prefetch.name in before.config.images else {Vllm.name, Prefetch.name}
     workloads = () if built is None else tuple(_with_image(one, images, in_image) for one in built.workloads)
     return Target(full, built, findings, workloads, images)

@@ -17,6 +17,7 @@ from tests.integration.stacks import docker
 
 READY_S: Final = 60
 POOL: Final = "10.199.0.0/16"
+_OWN_TRAFFIC: Final = ("FORWARD", "--source", POOL, "--destination", POOL, "--jump", "ACCEPT")
 
 
 class OwnDaemon:
@@ -41,6 +42,9 @@ class OwnDaemon:
             "ip-masq": "false",
             "storage-driver": "overlay2",
         }
+        # The machine's daemon drops what isn't its own traffic, also between two containers on one bridge.
+        if subprocess.run(["iptables", "-C", *_OWN_TRAFFIC], capture_output=True, check=False).returncode:
+            subprocess.run(["iptables", "-I", *_OWN_TRAFFIC], check=True)
         argv = ["dockerd", *(f"--{name}={value}" for name, value in options.items())]
         with (self._folder / "dockerd.log").open("ab") as log:
             self._ran = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
@@ -74,6 +78,7 @@ class OwnDaemon:
                 for network in self.docker("network", "ls", "-q", "--filter", "type=custom", check=False).split():
                     self.docker("network", "rm", network, check=False)
             self.stop()
+        subprocess.run(["iptables", "-D", *_OWN_TRAFFIC], capture_output=True, check=False)
         for mount in self._mounts():
             subprocess.run(["umount", "-l", mount], check=False)
         shutil.rmtree(self._folder, ignore_errors=True)

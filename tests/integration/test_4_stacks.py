@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.stacks import TestStack, ask, docker, free_ports
+from tests.integration.stacks import TestStack, ask, docker
 from tests.integration.test_1_chat import chat
+from tests.ports import free_ports
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("tools")]
 

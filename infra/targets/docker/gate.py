@@ -43,7 +43,12 @@ def hooks(workload: Workload, container_name: str, socket: str) -> pulumi.Resour
 def verify(workload: Workload, container: pulumi_docker.Container, container_name: str, socket: str) -> None:
     """Wait for an engine that this `up` didn't touch as well: one that failed since must not look like success."""
     if workload.supervised:
-        container.id.apply(lambda _: _waited(workload, container_name, socket))
+
+        async def wait(container_id: str) -> str:
+            await _waited(workload, container_name, socket)
+            return container_id
+
+        container.id.apply(wait)
 
 
 async def _waited(workload: Workload, container_name: str, socket: str) -> None:

@@ -55,7 +55,7 @@ def container(workload: Workload, names: Names, root: Path) -> dict[str, Any]:
     """Return the container's arguments, but for its image and its secrets' contents."""
     arguments: dict[str, Any] = {
         "name": names.of(workload.instance),
-        "envs": [f"{key}={value}" for key, value in sorted(workload.environment.items())],
+        "envs": [f"{key}={value}" for key, value in sorted({**workload.environment, **_card_names(workload)}.items())],
         "hostname": workload.instance,
         # A supervised program is PID 1 itself: it reaps what ends, and signals reach it first.
         "init": not workload.supervised,
@@ -85,11 +85,11 @@ def container(workload: Workload, names: Names, root: Path) -> dict[str, Any]:
         **_restart(workload),
         **_devices(workload),
     }
-    if workload.capabilities:
-        arguments["capabilities"] = {"adds": sorted(workload.capabilities)}
     if workload.memory_bytes:
         arguments["memory"] = workload.memory_bytes // 2**20
         arguments["memory_swap"] = workload.memory_bytes // 2**20
+    if workload.capabilities:
+        arguments["capabilities"] = {"adds": [f"CAP_{name}" for name in sorted(workload.capabilities)]}
     if workload.cpu_set:
         arguments["cpu_set"] = workload.cpu_set
     if workload.probe:
@@ -147,18 +147,35 @@ def _restart(workload: Workload) -> dict[str, Any]:
 
 
 def _devices(workload: Workload) -> dict[str, Any]:
+    """Return what gives a container its cards. Its ranks share one IPC namespace of their own, so that it needs no other."""
     if not workload.gpus:
         return {}
     if workload.device == "rocm":
+        nodes = ("/dev/kfd", *(workload.device_nodes or ("/dev/dri",)))
         return {
-            "devices": [
-                {"host_path": path, "container_path": path, "permissions": "rwm"} for path in ("/dev/kfd", "/dev/dri")
-            ],
-            "group_adds": ["video", "render"],
+            "devices": [{"host_path": path, "container_path": path, "permissions": "rwm"} for path in nodes],
+            "group_adds": [str(number) for number in workload.device_groups] or ["video", "render"],
             "security_opts": ["seccomp=unconfined"],
         }
+    if workload.gpu_access == "runtime":
+        return {"runtime": "nvidia"}
+    if workload.gpu_access == "cdi":
+        names = [f"nvidia.com/gpu={name}" for name in workload.gpus]
+        return {"device_requests": [{"driver": "cdi", "device_ids": names}]}
     # `gpus: device=0,1` reaches the daemon as device 0 alone and drifts for ever (pulumi-docker 5.2): a request has a list.
     return {"device_requests": [{"driver": "nvidia", "device_ids": list(workload.gpus), "capabilities": ["gpu"]}]}
+
+
+def _card_names(workload: Workload) -> dict[str, str]:
+    """Return the variables by which a container's own cards are told from those that it isn't to use."""
+    if not workload.gpus:
+        return {}
+    names = ",".join(workload.gpus)
+    if workload.device == "rocm":
+        return {} if workload.device_nodes else {"ROCR_VISIBLE_DEVICES": names}
+    if workload.gpu_access == "runtime":
+        return {"NVIDIA_VISIBLE_DEVICES": names, "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
+    return {}
 
 
 def _healthcheck(probe: Probe, start_timeout_s: float) -> dict[str, Any]:

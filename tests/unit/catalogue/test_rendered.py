@@ -14,7 +14,6 @@ from tests.golden_files import CASES, ROOT
 
 # The first version with each flag that not every version has; the catalogue and vllm/engine/arg_utils.py say the same.
 NEW_IN = {
-    "--shutdown-timeout": ("0.18.0", ("dev", "local", "prod")),
     "--kv-cache-memory-bytes": ("0.10.2", ("dev", "local")),
     "--runner": ("0.10.1", ("local",)),
 }
@@ -46,20 +45,11 @@ def test_an_older_image_is_told_exactly_the_flags_that_it_lacks(version: str) ->
         assert found == wanted, stack
 
 
-TIMEOUT = (
-    "hearth:images.vllm: vLLM 0.9.2 doesn't know --shutdown-timeout, which Hearth writes from restart.timeout_stop. "
-    "Take an image of 0.18.0 or newer."
-)
-
-
 def test_a_finding_names_what_people_wrote_and_how_to_mend_it() -> None:
     assert {str(one) for one in of_image("dev", "0.9.2")} == {
-        TIMEOUT,
-        *(
-            "hearth:images.vllm: vLLM 0.9.2 doesn't know --kv-cache-memory-bytes, which Hearth writes from "
-            f"models.{model}.kv_cache. Take an image of 0.10.2 or newer, or remove kv_cache."
-            for model in ("llama3", "qwen3")
-        ),
+        "hearth:images.vllm: vLLM 0.9.2 doesn't know --kv-cache-memory-bytes, which Hearth writes from "
+        f"models.{model}.kv_cache. Take an image of 0.10.2 or newer, or remove kv_cache."
+        for model in ("llama3", "qwen3")
     }
 
 

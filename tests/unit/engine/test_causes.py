@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.services.assets.engine.causes import RECENT_LINES, TABLE, Cause, Ending, Evidence
-from infra.services.assets.engine.lines import LONGEST, mask, parse
+from infra.services.assets.engine.lines import LONGEST, mask, parse, tidy
 
 CASES = Path(__file__).with_name("cases")
 FILES = sorted(CASES.rglob("*.json"))
@@ -71,12 +71,12 @@ def test_every_cause_has_a_case_and_every_case_a_cause() -> None:
     assert {file.parent.name for file in FILES} == known
 
 
-def test_every_rule_of_the_memory_and_the_flags_is_seen_at_work() -> None:
+def test_most_rules_are_seen_at_work() -> None:
     """A rule that a rule above always covers would never be a cause."""
     lines = {line for file in FILES for line in json.loads(file.read_text(encoding="utf-8"))["lines"]}
     seen = {next((rule for rule in TABLE if rule.pattern.search(parse(line).text)), None) for line in lines}
     unseen = [rule.pattern.pattern[:60] for rule in TABLE if rule not in seen]
-    assert len(unseen) <= len(TABLE) // 3, unseen
+    assert len(unseen) <= len(TABLE) // 6, unseen
 
 
 @settings(deadline=None, max_examples=40)
@@ -121,6 +121,14 @@ def test_no_secret_reaches_what_is_shown(secret: str, place: str, code: int) -> 
         assert secret[4:16] not in shown
 
 
+def test_half_a_token_where_a_long_line_is_cut_is_not_left() -> None:
+    token = "hf_" + "a1B2" * 9
+    for before in range(LONGEST + 340, LONGEST + 420):
+        # The hidden tokens make the line shorter, so that its cut end comes into what is kept.
+        hidden = f"{token} " * 20
+        assert "a1B2" not in tidy(hidden + "x" * (before - len(hidden)) + " " + token + " y" * 400)
+
+
 def test_a_plain_password_and_a_bearer_value_are_hidden_as_well() -> None:
     assert "jiangxin" not in mask("error: unrecognized arguments: serve --api-key jiangxin")
     assert "abc" not in mask("authorization: Bearer abc")
@@ -132,7 +140,7 @@ def test_a_plain_password_and_a_bearer_value_are_hidden_as_well() -> None:
 def test_a_warning_is_a_cause_only_when_nothing_else_is() -> None:
     warning = "WARNING 01-16 17:16:49 [core.py:1] OSError: [Errno 28] No space left on device"
     assert cause([warning]).name == "disk_full"
-    assert cause([warning, "ValueError: No available memory for the cache blocks."]).name == "kv_too_small"
+    assert cause([warning, "OSError: [Errno 98] Address already in use"]).name == "port_taken"
 
 
 def test_what_is_said_to_inform_is_never_a_cause() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from infra.services.assets.engine.watch import Progress, Sample, sample_of
@@ -36,7 +38,7 @@ def test_a_page_without_figures_is_an_idle_engine(page: str) -> None:
     assert sample_of(page) == Sample(0.0, 0.0)
 
 
-def seen(samples: list[Sample | None], every_s: float = 5.0) -> float:
+def seen(samples: Sequence[Sample | None], every_s: float = 5.0) -> float:
     progress = Progress(0.0)
     for number, sample in enumerate(samples, 1):
         progress.see(sample, number * every_s)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 # Form: rows of `--format=csv,noheader,nounits` as quoted by many public GPU probes ("0, NVIDIA H100 80GB HBM3,
 # 81559, 550.90.07"), 81559 MiB on every H100 80GB HBM3 that was found, with the further fields of our query.
 H100_CSV = "".join(
@@ -96,6 +98,19 @@ AMD_SMI_7 = """\
   "vram": {"vram_size": {"value": 196300, "unit": "MB"}}}]}
 """
 
+# The key of `rocm-smi --showbus --json`; the addresses are made up.
+ROCM_SMI_BUS = (
+    '{"card0": {"Unique ID": "0x9246abcdef012345", "PCI Bus": "0000:03:00.0", "Card Series": "Radeon RX 7900 XT"}, '
+    '"card1": {"Unique ID": "0x9246abcdef012346", "PCI Bus": "0000:0A:00.0", "Card Series": "Radeon RX 7900 XT"}}'
+)
+# The kernel's form of a device's uevent; a virtual device has no address, and no line.
+RENDER_NODES = """\
+/sys/class/drm/renderD128/device/uevent:PCI_SLOT_NAME=0000:03:00.0
+/sys/class/drm/renderD130/device/uevent:PCI_SLOT_NAME=0000:0a:00.0
+"""
+# The form of /etc/group; Debian's number of video, and one that a distribution gives render when it is installed.
+GROUPS = "video:x:44:ops\nrender:x:992:ops,deploy\n"
+
 # Source: form of `lscpu -J` in github.com/siderolabs/talos/issues/9121 (two Xeon 8462Y+), nested as util-linux 2.37
 # and later may print it; flags cut.
 LSCPU_NESTED = """\
@@ -130,6 +145,24 @@ DOCKER = """\
  "ServerVersion": "28.3.2", "Runtimes": {"io.containerd.runc.v2": {"path": "runc"}, "nvidia": {"path": "nvidia"}},
  "CDISpecDirs": ["/etc/cdi", "/var/run/cdi"], "DiscoveredDevices": [{"Source": "cdi", "ID": "nvidia.com/gpu=0"}]}
 """
+# As nvidia-ctk names cards by default: by index and by UUID, and all of them.
+DOCKER_CDI = DOCKER.replace(
+    '[{"Source": "cdi", "ID": "nvidia.com/gpu=0"}]',
+    json.dumps(
+        [
+            {"Source": "cdi", "ID": f"nvidia.com/gpu={name}"}
+            for line in H100_CSV.splitlines()
+            for name in line.split(", ")[:2]
+        ]
+        + [{"Source": "cdi", "ID": "nvidia.com/gpu=all"}]
+    ),
+)
+# Before 28.2 there is no list of devices; the directories are there from 25 on.
+DOCKER_27 = """\
+{"ID": "X", "NCPU": 112, "DockerRootDir": "/data/docker", "ServerVersion": "27.5.1",
+ "Runtimes": {"io.containerd.runc.v2": {"path": "runc"}, "nvidia": {"path": "nvidia-container-runtime"}},
+ "CDISpecDirs": ["/etc/cdi", "/var/run/cdi"]}
+"""
 # Recorded here with no daemon: the client's half, with empty fields of the server.
 DOCKER_DOWN = '{"ID":"","Containers":0,"ServerErrors":["Cannot connect to the Docker daemon"],"ClientInfo":{}}'
 DF_DATA = (
@@ -161,6 +194,20 @@ GPU_HOST = "".join(
         answer("disk-docker", DF_DATA),
         "\n@@hearth root /data/docker\n",
         answer("disk-root", DF_ROOT),
+        "\n@@hearth done\n",
+    ]
+)
+
+# What it prints on a host with two AMD cards, where Docker has no words for cards.
+AMD_HOST = "".join(
+    [
+        answer("lscpu", LSCPU_NESTED),
+        answer("meminfo", MEMINFO),
+        answer("nvidia-cards", "", 127, "nvidia-smi is not there"),
+        answer("rocm-smi", ROCM_SMI_BUS),
+        answer("render-nodes", RENDER_NODES),
+        answer("device-groups", GROUPS),
+        answer("docker", '{"ServerVersion": "28.3.2", "Runtimes": {"runc": {}}, "NCPU": 112}'),
         "\n@@hearth done\n",
     ]
 )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import shutil
 import socket
@@ -128,6 +129,53 @@ def test_cards_that_docker_cannot_give_away_are_a_warning() -> None:
     facts = collect("local", Recorded(printed.GPU_HOST.replace(printed.DOCKER, docker)))
     assert any("neither the nvidia runtime nor CDI" in text for text in told(facts))
     assert any("Docker has 64 of its 112 cores" in text for text in told(facts))
+
+
+@pytest.mark.parametrize(
+    ("docker", "access", "told_of"),
+    [
+        (printed.DOCKER_CDI, "cdi", ""),
+        (printed.DOCKER, "device-request", "lists CDI devices, but not GPU-00000000"),
+        (printed.DOCKER_27, "device-request", ""),
+        (printed.DOCKER_27.replace("nvidia", "other"), None, "knows neither"),
+        (printed.DOCKER_DOWN, None, "no Docker answers"),
+    ],
+)
+def test_how_docker_gives_away_cards_is_a_fact(docker: str, access: str | None, told_of: str) -> None:
+    facts = collect("local", Recorded(printed.GPU_HOST.replace(printed.DOCKER, docker)))
+    section = facts.section()
+    assert section.get("gpu_access") == access
+    assert "device_groups" not in section
+    assert told_of in " ".join(told(facts))
+    assert bool(told_of) == bool(facts.findings)
+    Host.model_validate(section)
+
+
+def test_the_parts_of_a_split_card_must_be_listed_themselves() -> None:
+    parts = ("MIG-ce861fb0-a248-58ce-a9a8-000000000001", "MIG-a45882f0-9215-5733-a0c1-000000000002")
+    out = printed.GPU_HOST.replace(printed.H100_CSV, printed.MIG_CSV.splitlines()[0])
+    out = out.replace(printed.answer("nvidia-list", ""), printed.answer("nvidia-list", printed.MIG_LIST))
+    listed = [{"Source": "cdi", "ID": f"nvidia.com/gpu={name}"} for name in parts]
+    for devices, access in ((listed, "cdi"), (listed[:1], "device-request")):
+        docker = json.dumps({**json.loads(printed.DOCKER), "DiscoveredDevices": devices})
+        facts = collect("local", Recorded(out.replace(printed.DOCKER, docker)))
+        assert facts.section()["gpu_access"] == access
+
+
+def test_amd_cards_have_device_files_and_groups_and_need_no_toolkit() -> None:
+    facts = collect("local", Recorded(printed.AMD_HOST))
+    section = facts.section()
+    assert [gpu["render_node"] for gpu in section["gpus"]] == ["/dev/dri/renderD128", "/dev/dri/renderD130"]
+    assert section["device_groups"] == [44, 992]
+    assert "gpu_access" not in section
+    assert told(facts) == []
+    Host.model_validate(section)
+
+
+def test_parts_of_one_amd_card_get_no_device_file() -> None:
+    """Its partitions have one bus address, and the file that has that address is the first one's."""
+    out = printed.AMD_HOST.replace("0000:0A:00.0", "0000:03:00.0")
+    assert all("render_node" not in gpu for gpu in collect("local", Recorded(out)).section()["gpus"])
 
 
 def test_a_lone_numa_node_has_all_memory() -> None:

@@ -96,8 +96,15 @@ def test_docker_with_and_without_a_daemon() -> None:
     seen = machine.engine(printed.DOCKER)
     assert seen
     assert (seen.version, seen.cores, seen.has_cdi) == ("28.3.2", 112, True)
+    assert seen.gives_by_cdi(["0"])
+    assert not seen.gives_by_cdi(["0", "1"])
     assert "nvidia" in seen.runtimes
     assert machine.engine(printed.DOCKER_DOWN) is None
+
+
+def test_groups_of_devices() -> None:
+    assert machine.group_numbers(printed.GROUPS) == (44, 992)
+    assert machine.group_numbers("audio:x:29:\nmyvideo:x:5:\nvideo:x:39:\n") == (39,)
 
 
 def test_df_with_a_space_in_its_directory() -> None:
@@ -128,14 +135,14 @@ SCRAPS = st.lists(
 @given(text=SCRAPS, other=SCRAPS, third=SCRAPS)
 def test_no_output_makes_a_parser_raise(text: str, other: str, third: str) -> None:
     cards.nvidia_cards(text, other, third)
-    cards.rocm_cards(text)
-    cards.amd_cards(text)
+    cards.with_render_nodes((*cards.rocm_cards(text), *cards.amd_cards(text)), other)
     for read in (
         machine.processor,
         machine.memory_bytes,
         machine.node_memory_bytes,
         machine.engine,
         machine.file_system,
+        machine.group_numbers,
     ):
         read(text)
     answers(text)

@@ -26,6 +26,13 @@ def test_a_new_inventory_is_one_that_ansible_reads_too() -> None:
     assert merged({"x": {"connection": "local"}}, {}) == {"all": {"hosts": {"x": {"ansible_connection": "local"}}}}
 
 
+@pytest.mark.parametrize(("before", "after"), [("runtime", "runtime"), ("device-request", "cdi"), (None, "cdi")])
+def test_a_way_to_cards_that_only_people_choose_stays(before: str | None, after: str) -> None:
+    existing = {"hosts": {"gpu01": {"connection": "local", **({"gpu_access": before} if before else {})}}}
+    made = merged({"gpu01": {**FACTS, "gpu_access": "cdi"}}, existing)
+    assert made["hosts"]["gpu01"]["gpu_access"] == after
+
+
 def test_facts_are_replaced_and_hand_written_keys_stay() -> None:
     before = {"gpu": {"hosts": {"gpu01": {"ansible_host": "10.0.0.1", "cores": 2, "driver": "1", "rack": "r7"}}}}
     after = merged({"gpu01": FACTS}, before)["gpu"]["hosts"]["gpu01"]

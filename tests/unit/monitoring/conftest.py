@@ -45,6 +45,7 @@ def subjects() -> monitoring.Subjects:
             job("litellm", "/metrics/", litellm="litellm:4000"),
             job("node_exporter", "/metrics", node_exporter="10.0.0.7:9100"),
             job("prometheus", "/metrics", prometheus="prometheus:9090"),
+            job("supervision", "/metrics", embed="embed:8001", chat_0="chat-0:8001", chat_1="10.0.0.8:18002"),
             job("vllm", "/metrics", embed="embed:8000", chat_0="chat-0:8000", chat_1="10.0.0.8:18001"),
         ),
         chat_models=("chat",),

@@ -88,10 +88,56 @@ def test_what_docker_cannot_promise_is_a_finding() -> None:
     assert found == ["restart_sec", "restart_max_delay", "start_limit_interval", "watchdog_sec", "start_limit_burst"]
 
 
-def test_gpus_are_named_to_the_runtime() -> None:
-    (request,) = mapped(device="cuda", gpus=("GPU-a", "GPU-b"))["device_requests"]
-    assert request["device_ids"] == ["GPU-a", "GPU-b"]
-    assert [device["host_path"] for device in mapped(device="rocm", gpus=("0",))["devices"]] == ["/dev/kfd", "/dev/dri"]
+CUDA = {"device": "cuda", "gpus": ("GPU-a", "GPU-b")}
+ROCM = {"device": "rocm", "gpus": ("GPU-a", "GPU-b")}
+
+
+def test_a_request_names_its_cards_to_the_driver() -> None:
+    made = mapped(**CUDA)
+    assert made["device_requests"] == [
+        {"driver": "nvidia", "device_ids": ["GPU-a", "GPU-b"], "capabilities": ["gpu"]},
+    ]
+    assert "runtime" not in made
+    assert made["envs"] == []
+
+
+def test_cdi_devices_have_the_makers_name_before_their_own() -> None:
+    made = mapped(**CUDA, gpu_access="cdi")
+    assert made["device_requests"] == [
+        {"driver": "cdi", "device_ids": ["nvidia.com/gpu=GPU-a", "nvidia.com/gpu=GPU-b"]},
+    ]
+    assert "runtime" not in made
+
+
+def test_the_runtime_reads_cards_from_the_environment() -> None:
+    made = mapped(**CUDA, gpu_access="runtime", environment={"A": "1"})
+    assert made["runtime"] == "nvidia"
+    assert "device_requests" not in made
+    assert made["envs"] == [
+        "A=1",
+        "NVIDIA_DRIVER_CAPABILITIES=compute,utility",
+        "NVIDIA_VISIBLE_DEVICES=GPU-a,GPU-b",
+    ]
+
+
+def test_an_amd_engine_gets_its_own_cards_where_they_are_known_and_else_is_told_which_they_are() -> None:
+    own = mapped(**ROCM, device_nodes=("/dev/dri/renderD128", "/dev/dri/renderD129"), device_groups=(44, 992))
+    paths = [device["host_path"] for device in own["devices"]]
+    assert paths == ["/dev/kfd", "/dev/dri/renderD128", "/dev/dri/renderD129"]
+    assert (own["group_adds"], own["envs"]) == (["44", "992"], [])
+    every = mapped(**ROCM)
+    assert [device["host_path"] for device in every["devices"]] == ["/dev/kfd", "/dev/dri"]
+    assert (every["group_adds"], every["envs"]) == (["video", "render"], ["ROCR_VISIBLE_DEVICES=GPU-a,GPU-b"])
+    assert own["security_opts"] == every["security_opts"] == ["seccomp=unconfined"]
+
+
+@pytest.mark.parametrize("access", ["device-request", "cdi", "runtime"])
+def test_a_container_without_cards_asks_for_none(access: str) -> None:
+    made = mapped(gpu_access=access, capabilities=("SYS_NICE",))
+    assert not {"device_requests", "runtime", "devices"} & set(made)
+    assert made["envs"] == []
+    assert made["capabilities"] == {"adds": ["CAP_SYS_NICE"]}
+    assert "capabilities" not in mapped()
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(5, "5s"), (60, "1m0s"), (600, "10m0s"), (3661, "1h1m1s")])

@@ -10,6 +10,11 @@ import pytest
 import yaml
 
 from infra.cli import main
+from infra.config.load import read_stack_file
+from infra.interval import GIB
+from infra.pipeline import build
+from infra.plan import plan_text
+from infra.plan.calibration import FILE_NAME, Figures, calibration_text, key_of
 from infra.upgrade.target import full_version, retag
 from tests.golden_files import ROOT
 
@@ -85,14 +90,21 @@ def test_the_newest_version_replaces_the_engines_alone_and_breaks_nothing(
 
 
 def test_a_downgrade_names_what_the_older_version_lacks(shipped: Asked) -> None:
-    answer = shipped("prod", "v0.16.0")
+    answer = shipped("dev", "v0.10.1")
     assert shipped.code == 1
     assert [row["problem"] for row in answer["flags"]] == [
-        "vLLM 0.16.0 doesn't know --shutdown-timeout, which Hearth writes from restart.timeout_stop"
+        f"vLLM 0.10.1 doesn't know --kv-cache-memory-bytes, which Hearth writes from models.{model}.kv_cache"
+        for model in ("llama3", "qwen3")
     ]
-    assert shipped.text.endswith("1 error stands in the way\n")
+    assert shipped.text.endswith("2 errors stand in the way\n")
+
+
+def test_a_downgrade_names_what_is_replaced_and_what_still_fits(shipped: Asked) -> None:
+    answer = shipped("prod", "v0.16.0")
+    assert shipped.code == 0
     changed = {row["instance"]: row["what"] for row in answer["containers"]["replaced"]}
-    assert changed["coder"] == ["image", "--gpu-memory-utilization 0.658 → 0.726"]
+    assert {"image", "--shutdown-timeout 30 → unset"} <= set(changed["coder"])
+    assert any(what.startswith("--gpu-memory-utilization 0.") for what in changed["coder"])
     assert {row["instance"]: row["after"]["verdict"] for row in answer["memory"]} == {
         "coder": "fits",
         "gpt-oss": "fits",
@@ -145,10 +157,10 @@ def test_what_is_wrong_today_already_is_kept_apart_from_what_the_version_brings(
 
 
 def test_what_the_version_mends_is_told(asked: Asked) -> None:
-    write("vllm/vllm-openai:v0.16.0", a=LLAMA)
+    write("vllm/vllm-openai:v0.10.1", a={**LLAMA, "kv_cache": "4GiB"})
     answer = asked("mine", "0.18.0")
     assert asked.code == 0
-    assert "--shutdown-timeout" in answer["mended"][0]["problem"]
+    assert "--kv-cache-memory-bytes" in answer["mended"][0]["problem"]
 
 
 def test_a_variable_that_is_not_read_any_more_is_a_warning(asked: Asked) -> None:
@@ -294,3 +306,18 @@ def test_an_image_moves_to_another_tag(image: str, moved: str | None) -> None:
 @pytest.mark.parametrize(("text", "full"), [("v0.20", "0.20.0"), ("0.6.3.post1", "0.6.3.post1"), ("0.20.1", "0.20.1")])
 def test_a_version_is_written_as_tags_are(text: str, full: str) -> None:
     assert full_version(text) == full
+
+
+def test_what_was_measured_of_the_present_version_does_not_blur_the_comparison(asked: Asked) -> None:
+    write(chat=LLAMA)
+    plain = asked("mine", "0.33.0")
+    written, found = read_stack_file(Path(), "mine")
+    built, _ = build(written, "mine", found)
+    assert built is not None
+    key = key_of(built.config.models["chat"], built.plan.entries["chat"].spec)
+    seen = {key: Figures(at="2026-11-30", stack="mine", fraction=0.9, weights_bytes=20 * GIB, non_kv_bytes=30 * GIB)}
+    Path(FILE_NAME).write_text(calibration_text(seen), encoding="utf-8")
+    built, _ = build(written, "mine", found)
+    assert built is not None
+    assert "measured 2026-11-30, stack mine" in plan_text(built.plan)
+    assert asked("mine", "0.33.0") == plain

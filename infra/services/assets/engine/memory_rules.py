@@ -97,6 +97,12 @@ MEMORY_RULES = (
     ),
     rule(
         "gpu_memory",
+        r"CUDA out of memory occurred when warming up (?:sampler|pooler) with (?P<sequences>\d+) dummy requests",
+        "the card ran out of memory while answers were tried with {sequences} requests",
+        f"set {MODEL}.max_sequences below {{sequences}}, or lower {MODEL}.memory_fraction",
+    ),
+    rule(
+        "gpu_memory",
         r"(?:CUDA|HIP) out of memory\. Tried to allocate (?P<tried>[\d.]+ \w+)\. GPU (?P<card>\d+) has a total capaci?ty of "
         r"(?P<total>[\d.]+ \w+) of which (?P<left>[\d.]+ \w+) is free",
         "card {card} ran out of memory while {phase}: {tried} more were asked for, {left} of {total} were free",
@@ -109,12 +115,6 @@ MEMORY_RULES = (
         "the card ran out of memory while {phase}: {tried} more were asked for",
         "{memory_fix}",
         starting=False,
-    ),
-    rule(
-        "gpu_memory",
-        r"CUDA out of memory occurred when warming up sampler with (?P<sequences>\d+) dummy requests",
-        "the card ran out of memory while the sampler was tried with {sequences} requests",
-        f"set {MODEL}.max_sequences below {{sequences}}, or lower {MODEL}.memory_fraction",
     ),
     rule(
         "gpu_memory",

@@ -12,9 +12,10 @@ import signal
 import sys
 import time
 from collections import deque
+from pathlib import Path
 from typing import NoReturn
 
-from . import ask, child, locks, memory, settings, status, watch
+from . import ask, child, lines, locks, memory, settings, status, watch
 from .causes import Cause, Ending, Evidence
 from .limits import History
 from .reading import Reading
@@ -228,7 +229,8 @@ class Supervisor:
         return self._child
 
     def _on_line(self, line: str) -> None:
-        self._lines.append(line)
+        # What is kept is shown to people, in files and in deployments: no token stays in it.
+        self._lines.append(lines.tidy(line))
         self._evidence.read(line)
         self._reading.read(line)
 
@@ -273,7 +275,7 @@ def _say(text: str) -> None:
 
 def main() -> int:
     """Run as the settings file says; its path may be given."""
-    file = settings.Path(sys.argv[1]) if len(sys.argv) > 1 else settings.SETTINGS_FILE
+    file = Path(sys.argv[1]) if len(sys.argv) > 1 else settings.SETTINGS_FILE
     return Supervisor(settings.read(file)).run()
 
 

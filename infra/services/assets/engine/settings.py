@@ -36,7 +36,8 @@ class Settings:
 def read(file: Path) -> Settings:
     """Read the settings; raises KeyError or ValueError for a file that isn't this version's."""
     written: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    paths = {name: Path(written.pop(name)) for name in ("locks", "status_file", "history_file") if name in written}
-    promise = Promise(**written.pop("promise"))
-    lists = {name: tuple(written.pop(name)) for name in ("cards", "prepare", "command")}
-    return Settings(**written, **lists, **paths, promise=promise)
+    for name in ("cards", "prepare", "command"):
+        written[name] = tuple(written[name])
+    for name in ("locks", "status_file", "history_file"):
+        written |= {name: Path(written[name])} if name in written else {}
+    return Settings(**{**written, "promise": Promise(**written["promise"])})

@@ -92,6 +92,12 @@ MODEL_RULES = (
     ),
     rule(
         "quantization",
+        r"Invalid kv_cache_dtype: |FP8 KV cache is not supported|kv_cache_dtype not supported",
+        "{whole}",
+        f"set {MODEL}.kv_cache_dtype: auto, or another one that the card and the model support",
+    ),
+    rule(
+        "quantization",
         r"Bfloat16 is only supported on GPUs with compute capability of at least (?P<least>[\d.]+)\. Your (?P<card>.+?) GPU has "
         r"compute capability (?P<capability>[\d.]+)",
         "bfloat16 needs compute capability {least}, {card} has {capability}",
@@ -239,7 +245,7 @@ HUB_RULES = (
         "download",
         r"LocalEntryNotFoundError|cannot find the requested files in the (?:disk|local) cache|We couldn't connect to '"
         r"|Max retries exceeded with url|Read timed out|(?:Read|Connect)Timeout|[Nn]ame resolution|NameResolutionError"
-        r"|Connection reset by peer|IncompleteRead|ChunkedEncodingError|Consistency check failed|50[0234] Server Error",
+        r"|104, 'Connection reset by peer|IncompleteRead|ChunkedEncodingError|Consistency check failed|50[0234] Server Error",
         "the weights could not be downloaded: {whole}",
         f"{_NETWORK}, raise {MODEL}.restart.timeout_start, or set {MODEL}.source to a directory with the weights",
     ),

@@ -14,6 +14,7 @@ _FIELDS = {
     "gpu-memory-utilization": "memory_fraction",
     "kv-cache-memory-bytes": "kv_cache",
     "kv-cache-dtype": "kv_cache_dtype",
+    "cache-dtype": "kv_cache_dtype",
     "max-num-seqs": "max_sequences",
     "max-num-batched-tokens": "max_batched_tokens",
     "tensor-parallel-size": "tensor_parallel",
