@@ -83,8 +83,9 @@ class Fetcher:
         return (self.cache / "hearth/small").resolve()
 
     def offline(self, revision: str | None = None) -> Path:
-        """Ask the client for the snapshot as an engine with HF_HUB_OFFLINE=1 does."""
-        ask = "import sys, huggingface_hub as h; print(h.snapshot_download(sys.argv[1], revision=sys.argv[2] or None))"
+        """Ask the client for the snapshot as vLLM does with HF_HUB_OFFLINE=1 (transformers_utils/repo_utils.py)."""
+        call = "h.snapshot_download(sys.argv[1], revision=sys.argv[2] or None, local_files_only=True)"
+        ask = f"import sys, huggingface_hub as h; print({call})"
         environment = {"PATH": os.environ["PATH"], "HF_HOME": str(self.cache), "HF_HUB_OFFLINE": "1"}
         command = [sys.executable, "-c", ask, NAME, revision or ""]
         return Path(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip())
