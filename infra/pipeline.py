@@ -25,7 +25,15 @@ if TYPE_CHECKING:
 
 PROJECT = "hearth"
 # Fields whose values are vLLM's own words.
-_HANDED_ON: Final = ("dtype", "kv_cache_dtype", "quantization")
+_HANDED_ON: Final = {
+    "dtype": "dtype",
+    "kv_cache_dtype": "kv-cache-dtype",
+    "quantization": "quantization",
+    "tool_parser": "tool-call-parser",
+    "reasoning_parser": "reasoning-parser",
+}
+# What Hearth decides by itself; for the others `auto` is a word of vLLM's.
+_OWN_WORDS: Final = {"tool_parser": {"auto", "none"}, "reasoning_parser": {"auto", "none"}}
 _ENGINES: Final = "engines"
 _FLAGS: Final = (str, int, float, bool)
 
@@ -152,9 +160,10 @@ def _flag_findings(
     for name, model in sorted(config.models.items()):
         path = f"hearth:models.{name}"
         found += findings_for(path, model.args, model.environment, version)
-        for field in _HANDED_ON:
+        for field, flag in _HANDED_ON.items():
             value = getattr(model, field)
-            problem = None if value is None else check_value(field.replace("_", "-"), value, version)
+            is_own = value is None or value in _OWN_WORDS.get(field, ())
+            problem = None if is_own else check_value(flag, value, version)
             if problem is not None:
                 found.append(Finding(f"{path}.{field}", problem.problem, problem.fix, problem.severity))
     return found

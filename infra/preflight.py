@@ -21,7 +21,7 @@ def local_findings(built: Built, stack: str, root: Path, severity: Severity) -> 
             continue
         found += [_taken(workload, port, severity) for port in workload.published if _is_taken(port, stack)]
         found += [
-            _absent(workload, volume.host_path, severity)
+            _absent(built, workload, volume.host_path, severity)
             for volume in workload.volumes
             # What is only read must be there; the daemon makes a directory that is written to.
             if volume.host_path is not None and volume.read_only and not (root / volume.host_path).is_dir()
@@ -36,8 +36,13 @@ def _taken(workload: Workload, port: Published, severity: Severity) -> Finding:
     )
 
 
-def _absent(workload: Workload, path: str, severity: Severity) -> Finding:
-    where = f"hearth:models.{workload.instance}.source" if workload.service == "vllm" else workload.instance
+def _absent(built: Built, workload: Workload, path: str, severity: Severity) -> Finding:
+    where = workload.instance
+    names = [one.model for one in built.plan.placements if one.instance == workload.instance]
+    for name in names:
+        adapters = built.config.models[name].adapters
+        adapter = next((adapter for adapter, written in adapters.items() if written.source == path), None)
+        where = f"hearth:models.{name}.source" if adapter is None else f"hearth:models.{name}.adapters.{adapter}"
     return Finding(
         where,
         f"the directory {path} is not there",

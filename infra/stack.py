@@ -68,7 +68,10 @@ def outputs(built: Built) -> Mapping[str, Any]:
     return {
         "frontDoorUrl": front,
         "gatewayUrl": f"{front}/v1",
-        "models": [{"name": name, "kind": model.kind} for name, model in built.config.models.items()],
+        "models": [
+            {"name": name, "kind": built.config.models[model].kind}
+            for name, model in built.declaration.context.served().items()
+        ],
         "exposed": exposed,
         "masterKey": secrets.get("gatewayMasterKey"),
         "uiAdminEmail": getattr(ui, "admin_email", None),

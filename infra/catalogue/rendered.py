@@ -29,13 +29,22 @@ _FIELDS: Final = {
     "dtype": "dtype",
     "kv-cache-dtype": "kv_cache_dtype",
     "quantization": "quantization",
+    "lora-modules": "adapters",
+    "max-cpu-loras": "adapters",
+    "enable-auto-tool-choice": "tool_parser",
+    "tool-call-parser": "tool_parser",
+    "reasoning-parser": "reasoning_parser",
 }
 # Written for every engine alike.
 _SHARED: Final = {"shutdown-timeout": "restart.timeout_stop"}
 # An engine without them still is what people asked for; without kind: embedding it isn't.
-_CAN_GO: Final = frozenset({"kv_cache", "expert_parallel", "loras", "revision", "max_batched_tokens"})
+_CAN_GO: Final = frozenset(
+    {"kv_cache", "expert_parallel", "loras", "revision", "max_batched_tokens", "tool_parser", "reasoning_parser"}
+)
 # What these fields may hold is said below the field itself, with everything else that people write.
-_CHECKED_AS_FIELDS: Final = frozenset({"dtype", "kv-cache-dtype", "quantization"})
+_CHECKED_AS_FIELDS: Final = frozenset(
+    {"dtype", "kv-cache-dtype", "quantization", "tool-call-parser", "reasoning-parser"}
+)
 _NEWEST: Final = (10**6,)
 
 

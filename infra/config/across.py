@@ -33,7 +33,7 @@ def findings_across(config: StackConfig) -> list[Finding]:
     for name, model in config.models.items():
         found += _card_findings(f"hearth:models.{name}.gpus", model, config.inventory)
         found += _core_findings(f"hearth:models.{name}.cores", model, config.inventory)
-    return found
+    return found + _adapter_findings(config)
 
 
 def _host_findings(path: str, host: Host) -> list[Finding]:
@@ -117,6 +117,32 @@ def _core_findings(path: str, model: ModelServer, inventory: Inventory) -> list[
         return []
     have = ", ".join(f"{host} has {count}" for host, count in counts.items())
     return [Finding(path, f"names core {highest}, {have}", "count the cores from 0, or name another host with place")]
+
+
+def _adapter_findings(config: StackConfig) -> list[Finding]:
+    """Clients ask for adapters by name as they ask for models, so no two may share one."""
+    found = []
+    owners: dict[str, str] = {}
+    for name, model in config.models.items():
+        for adapter, written in model.adapters.items():
+            path = f"hearth:models.{name}.adapters.{adapter}"
+            other = owners.setdefault(adapter, name)
+            if adapter in config.models:
+                found.append(Finding(path, "has the name of a model", "rename one of them"))
+            elif other != name:
+                found.append(Finding(path, f"has the name of an adapter of {other}", "rename one of them"))
+            if "lora_rank" in model.model_fields_set and (written.rank or 0) > model.lora_rank:
+                problem = f"is {written.rank}, but lora_rank of {name} is {model.lora_rank}"
+                fix = f"set lora_rank: {model.largest_rank}, or leave it out"
+                found.append(Finding(f"{path}.rank", problem, fix))
+            if written.revision is not None and written.is_local_directory:
+                found.append(Finding(f"{path}.revision", "has no meaning for a directory", "remove it"))
+        flags = [flag for flag in model.args if flag.replace("_", "-") == "lora-modules"]
+        if model.adapters and flags:
+            problem = "names adapters beside adapters"
+            fix = "write all of them as adapters of the model"
+            found.append(Finding(f"hearth:models.{name}.args.{flags[0]}", problem, fix))
+    return found
 
 
 def _candidates(model: ModelServer, inventory: Inventory) -> tuple[str, ...]:

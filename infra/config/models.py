@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Final, Literal, get_args
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from infra.config.restart import Restart
 from infra.config.types import CpuSet, Fraction, Model, PlaceName, SizeBytes, Slug
@@ -12,6 +13,9 @@ from infra.config.types import CpuSet, Fraction, Model, PlaceName, SizeBytes, Sl
 Kind = Literal["chat", "embedding", "score"]
 Device = Literal["cuda", "rocm", "cpu"]
 SYNTHETIC = "synthetic"
+# vllm/config/lora.py: ranks that buffers can be made for.
+Rank = Literal[1, 8, 16, 32, 64, 128, 256, 320, 512]
+_LARGEST_RANK: Final = 512
 
 
 class ApiPrice(Model):
@@ -19,6 +23,41 @@ class ApiPrice(Model):
 
     input: float = Field(ge=0, allow_inf_nan=False, description="per million tokens of prompt")
     output: float = Field(ge=0, allow_inf_nan=False, description="per million tokens of answer")
+
+
+def _adapter_source(value: str) -> str:
+    # Only the oldest models of the hub have no owner, and none of them is an adapter.
+    if not value.startswith(("/", ".")) and not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", value):
+        msg = f"{value!r} is no adapter; write a hub id as in org/name, or a directory that starts with / or ."
+        raise ValueError(msg)
+    return value
+
+
+class Adapter(Model):
+    """A LoRA adapter of a model, served under a name of its own."""
+
+    source: Annotated[str, AfterValidator(_adapter_source)] = Field(
+        description="a hub id (org/name), or a directory on the host (starts with / or .)"
+    )
+    revision: str | None = Field(default=None, description="branch, tag or commit of the hub repository")
+    rank: int | None = Field(
+        default=None,
+        ge=1,
+        le=_LARGEST_RANK,
+        description="its rank (r in adapter_config.json); without it lora_rank must be enough",
+    )
+
+    @property
+    def is_local_directory(self) -> bool:
+        """Whether `source` is a directory on the engine's host."""
+        return self.source.startswith(("/", "."))
+
+
+def _adapter(value: object) -> object:
+    return {"source": value} if isinstance(value, str) else value
+
+
+AdapterEntry = Annotated[Adapter, BeforeValidator(_adapter, json_schema_input_type=Adapter | str)]
 
 
 class ModelServer(Model):
@@ -83,10 +122,22 @@ class ModelServer(Model):
         default=0,
         ge=0,
         le=64,
-        description="LoRA adapters that are active at once (default 0: their buffers take memory)",
+        description="LoRA adapters that are active at once (default 0: as many as adapters has; their buffers take memory)",
     )
-    lora_rank: Literal[1, 8, 16, 32, 64, 128, 256, 320, 512] = Field(
-        default=16, description="largest rank of an adapter (default 16, as in vLLM)"
+    lora_rank: Rank = Field(
+        default=16, description="largest rank of an adapter (default 16, as in vLLM; more where adapters says so)"
+    )
+    adapters: dict[Slug, AdapterEntry] = Field(
+        default_factory=dict,
+        description="LoRA adapters by the name they are served under: {source, revision, rank}, or the source alone",
+    )
+    tool_parser: str = Field(
+        default="auto",
+        description="vLLM's parser of tool calls, none, or auto (default auto: by the model's family where it is known)",
+    )
+    reasoning_parser: str = Field(
+        default="auto",
+        description="vLLM's parser of reasoning, none, or auto (default auto: by the model's family where it is known)",
     )
     dtype: str = Field(
         default="auto", description="weight data type, as in bfloat16 (default auto: config.json says it)"
@@ -134,3 +185,15 @@ class ModelServer(Model):
     def is_from_hub(self) -> bool:
         """Whether the weights are downloaded from the model hub."""
         return self.source != SYNTHETIC and not self.is_local_directory
+
+    @property
+    def adapters_at_once(self) -> int:
+        """How many adapters the engine has buffers for."""
+        return self.loras or len(self.adapters)
+
+    @property
+    def largest_rank(self) -> Rank:
+        """The rank that buffers are made for: the smallest of vLLM's that all adapters fit in."""
+        wanted = max([self.lora_rank, *(adapter.rank or 0 for adapter in self.adapters.values())])
+        ranks: tuple[Rank, ...] = get_args(Rank)
+        return next(rank for rank in ranks if rank >= wanted)

@@ -86,8 +86,8 @@ class Engines:
             block_size=_integer(args, "block-size"),
             enforce_eager=args.get("enforce-eager") is True,
             text_only=args.get("language-model-only") is True,
-            max_loras=model.loras,
-            max_lora_rank=model.lora_rank,
+            max_loras=model.adapters_at_once,
+            max_lora_rank=model.largest_rank,
         )
 
     def _context(self, model: ModelServer) -> int | None:

@@ -65,7 +65,7 @@ def declare(config: StackConfig, plan: Plan, settings: Mapping[str, Settings], r
     endpoints = tuple(
         endpoint for name, service in running.items() for endpoint in service.endpoints(settings[name], config, plan)
     )
-    context = Context(config, plan, endpoints, resolver)
+    context = Context(config, plan, endpoints, resolver, settings, frozenset(running))
     workloads: list[Workload] = []
     findings: list[Finding] = _absences(config, settings) + _places(config, settings)
     for name, service in running.items():

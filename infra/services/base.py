@@ -146,12 +146,21 @@ class Workload:
 
 @dataclass(frozen=True)
 class Context:
-    """What a service may ask while it declares: the plan, the configuration and everybody's endpoints."""
+    """What a service may ask while it declares: the plan, the configuration and everybody's endpoints.
+
+    `settings` are those of all services, for the fields that all have; `running` are the services of this stack.
+    """
 
     config: StackConfig
     plan: Plan
     endpoints: tuple[Endpoint, ...]
     resolver: str
+    settings: Mapping[str, Settings] = field(default_factory=dict)
+    running: frozenset[str] = frozenset()
+
+    def runs(self, service: str) -> bool:
+        """Whether a service is part of this stack."""
+        return service in self.running
 
     def of(self, service: str) -> tuple[Endpoint, ...]:
         """Return the endpoints of a service; empty when it doesn't run."""
@@ -160,6 +169,13 @@ class Context:
     def models(self, kind: str) -> dict[str, ModelServer]:
         """Return the models of a kind (chat, embedding), by name."""
         return {name: model for name, model in self.config.models.items() if model.kind == kind}
+
+    def served(self) -> dict[str, str]:
+        """Return every name that clients may ask for, with the model that answers: adapters have names of their own."""
+        names: dict[str, str] = {}
+        for name, model in self.config.models.items():
+            names |= {name: name, **dict.fromkeys(sorted(model.adapters), name)}
+        return names
 
 
 S = TypeVar("S", bound=Settings)

@@ -76,7 +76,7 @@ class Litellm(Service[LitellmSettings]):
 
 def _config(settings: LitellmSettings, context: Context) -> dict[str, Any]:
     return {
-        "model_list": [_deployment(name, context) for name in context.config.models],
+        "model_list": [_deployment(name, model, context) for name, model in context.served().items()],
         "litellm_settings": {
             "callbacks": ["prometheus"],
             "drop_params": True,
@@ -90,14 +90,14 @@ def _config(settings: LitellmSettings, context: Context) -> dict[str, Any]:
     }
 
 
-def _deployment(name: str, context: Context) -> dict[str, Any]:
-    model = context.config.models[name]
+def _deployment(name: str, served_by: str, context: Context) -> dict[str, Any]:
+    model = context.config.models[served_by]
     limits = {"max_input_tokens": model.context} if model.context else {}
     return {
         "model_name": name,
         "litellm_params": {
             "model": f"hosted_vllm/{name}",
-            "api_base": _base_url(name, context),
+            "api_base": _base_url(served_by, context),
             "api_key": "os.environ/ENGINE_KEY",
         },
         "model_info": {"id": name, "mode": _MODES[model.kind], **limits},

@@ -82,7 +82,7 @@ class OpenWebui(Service[OpenWebuiSettings]):
             ("default_model", settings.default_model, "chat"),
             ("embedding_model", settings.embedding_model, "embedding"),
         ):
-            known = list(context.models(kind))
+            known = [known for known, model in context.served().items() if model in context.models(kind)]
             if name is not None and name not in known:
                 fix = f"name one of: {', '.join(known) or 'none is declared'}"
                 found.append(Finding(f"hearth:ui.{key}", f"no {kind} model is named {name!r}", fix))

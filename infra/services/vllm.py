@@ -9,11 +9,9 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
-from images import recipes
 from infra.catalogue.flag_table import has_variable
 from infra.catalogue.flags import has_flag
 from infra.catalogue.rendered import flags_of, rendered_findings
-from infra.catalogue.versions import PINNED
 from infra.config.inventory import Host
 from infra.config.models import SYNTHETIC, ModelServer
 from infra.config.schema import StackConfig
@@ -21,16 +19,12 @@ from infra.config.secrets import SecretRef
 from infra.config.types import cores_of
 from infra.errors import Finding
 from infra.plan import ENGINE_PORT, STATUS_PORT, Placement, Plan, shm_bytes
+from infra.plan.fetching import HUB_HOME, fetch_of
 from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, Settings, Volume, Workload
+from infra.services.engine_flags import adapter_flags, adapter_volumes, parser_flags
+from infra.services.engine_image import IMAGES, cache_key, image_for
 from infra.services.files import asset, assets, json_lines
 
-# docs.vllm.ai "Using Docker": one repository per device; CPU tags always end with the architecture.
-VERSION: Final = f"v{PINNED}"
-_IMAGES: Final = {
-    "cuda": f"vllm/vllm-openai:{VERSION}",
-    "rocm": f"vllm/vllm-openai-rocm:{VERSION}",
-    "cpu": f"vllm/vllm-openai-cpu:{VERSION}-x86_64",
-}
 _MODEL_DIRECTORY: Final = "/models"
 _SYNTHETIC_SCRIPT: Final = "/opt/hearth/synthetic_model.py"
 # The engine's entry point (infra/services/assets/engine), what it reads, and where it takes its start locks: a folder of
@@ -45,6 +39,7 @@ SUPERVISION: Final = "supervision"
 _SEVERAL: Final = 2
 _READY_TIMEOUT: Final = "VLLM_ENGINE_READY_TIMEOUT_S"
 Flag = str | int | float | bool
+Flags = Flag | tuple[str, ...]
 
 
 class VllmSettings(Settings):
@@ -60,7 +55,7 @@ class Vllm(Service[VllmSettings]):
 
     name: ClassVar[str] = "vllm"
     section: ClassVar[str] = "engines"
-    official_image: ClassVar[str] = _IMAGES["cuda"]
+    official_image: ClassVar[str] = IMAGES["cuda"]
     settings_type = VllmSettings
 
     def endpoints(self, settings: VllmSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
@@ -92,41 +87,49 @@ class Vllm(Service[VllmSettings]):
             flags = flags_of(self.arguments(settings, context, placement))
             by_people = {*settings.args, *model.args}
             own = {flag: value for flag, value in flags.items() if not {flag, flag.removeprefix("no-")} & by_people}
-            environment = _environment(placement, model, host, version)
+            environment = _environment(
+                placement, model, host, version, is_fetched=_fetch(context, placement) is not None
+            )
             found += rendered_findings(placement.model, own, environment, version, written=model.model_fields_set)
         return tuple(dict.fromkeys(found))
 
     def arguments(self, settings: VllmSettings, context: Context, placement: Placement) -> tuple[str, ...]:
         """Return what stands behind `vllm serve` for one engine, however its container starts it."""
         model = context.config.models[placement.model]
-        flags = _flags(placement, model, settings.args, context.plan.vllm_version)
+        flags = _flags(placement, model, shared_flags(settings.args, context, placement), context.plan.vllm_version)
         return (_served_from(placement, model), *(part for flag, value in flags.items() for part in _flag(flag, value)))
 
     def _workload(self, settings: VllmSettings, context: Context, placement: Placement) -> Workload:
         model = context.config.models[placement.model]
         host = context.config.inventory.hosts[placement.host]
+        image = image_for(model, context.config)
+        fetch = _fetch(context, placement)
         return Workload(
             instance=placement.instance,
             service=self.name,
             host=placement.host,
-            image=self.image_for(model, context.config),
+            image=image,
             command=("python3", _ENTRY_POINT),
             restart=model.restart or settings.restart or context.config.restart,
             aliases=(placement.model,) if model.replicas > 1 else (),
             environment={
-                **_environment(placement, model, host, context.plan.vllm_version),
+                **_environment(placement, model, host, context.plan.vllm_version, is_fetched=fetch is not None),
                 **settings.environment,
                 **model.environment,
             },
             secret_environment={
                 "VLLM_API_KEY": SecretRef("engineKey"),
-                **({"HF_TOKEN": SecretRef("hfToken")} if model.gated else {}),
+                **({"HF_TOKEN": SecretRef("hfToken")} if model.gated and fetch is None else {}),
             },
             files=_files(placement, model, self.arguments(settings, context, placement)),
-            volumes=(*_volumes(placement, model), Volume("start-locks", _LOCKS, host_path=_LOCKS)),
+            volumes=(
+                *_volumes(placement, model, image),
+                *adapter_volumes(model),
+                Volume("start-locks", _LOCKS, host_path=_LOCKS),
+            ),
             probe=Probe(STATUS_PORT, "/health", interval_s=5.0, timeout_s=10.0, retries=3),
             start_timeout_s=placement.start_timeout_s,
-            after=placement.after,
+            after=(*placement.after, *((fetch,) if fetch is not None else ())),
             memory_bytes=model.memory or settings.memory,
             shm_bytes=shm_bytes(model),
             cpu_set=placement.cpu_set,
@@ -140,14 +143,21 @@ class Vllm(Service[VllmSettings]):
             capabilities=("SYS_NICE",) if model.device == "cpu" else (),
         )
 
-    def image_for(self, model: ModelServer, config: StackConfig) -> str:
-        """Return the engine's image: only CPU engines can be built from packages."""
-        own = config.images.get(self.name)
-        if own is not None:
-            return own
-        if config.image_source == "built" and model.device == "cpu":
-            return recipes.reference(recipes.SERVICES[self.name])
-        return _IMAGES[model.device]
+
+def _fetch(context: Context, placement: Placement) -> str | None:
+    """Return the instance that fetches the engine's weights; None where the engine has or gets them itself."""
+    return fetch_of(context.config, context.plan, placement) if context.runs("prefetch") else None
+
+
+def shared_flags(args: Mapping[str, Flag], context: Context, placement: Placement) -> Mapping[str, Flags]:
+    """Return the flags that a model's own args win over: those of its adapters, its parsers, and of all engines."""
+    model = context.config.models[placement.model]
+    image = image_for(model, context.config)
+    return {
+        **adapter_flags(placement.model, model, is_fetched=_fetch(context, placement) is not None),
+        **parser_flags(model, {**args, **model.args}, image, context.plan.vllm_version),
+        **args,
+    }
 
 
 def _served_from(placement: Placement, model: ModelServer) -> str:
@@ -156,8 +166,8 @@ def _served_from(placement: Placement, model: ModelServer) -> str:
     return model.source
 
 
-def _flags(placement: Placement, model: ModelServer, shared: Mapping[str, Flag], version: str) -> dict[str, Flag]:
-    flags: dict[str, Flag] = {
+def _flags(placement: Placement, model: ModelServer, shared: Mapping[str, Flags], version: str) -> dict[str, Flags]:
+    flags: dict[str, Flags] = {
         "host": "0.0.0.0",  # noqa: S104 - inside the container's own network
         "port": ENGINE_PORT,
         "served-model-name": placement.model,
@@ -181,13 +191,10 @@ def _flags(placement: Placement, model: ModelServer, shared: Mapping[str, Flag],
         "kv-cache-memory-bytes": placement.kv_cache_bytes,
         "tensor-parallel-size": model.tensor_parallel if model.tensor_parallel > 1 else None,
         "pipeline-parallel-size": model.pipeline_parallel if model.pipeline_parallel > 1 else None,
-        "max-loras": model.loras or None,
-        "max-lora-rank": model.lora_rank if model.loras else None,
         "runner": None if model.kind == "chat" else "pooling",
     }
     flags |= {flag: value for flag, value in optional.items() if value is not None}
     flags |= {"enable-expert-parallel": True} if model.expert_parallel else {}
-    flags |= {"enable-lora": True} if model.loras else {}
     return {**flags, **shared, **model.args}
 
 
@@ -219,20 +226,24 @@ def _flag(flag: str, value: object) -> tuple[str, ...]:
         return (f"--{flag}",)
     if value is False:
         return (f"--no-{flag}",)
+    if isinstance(value, tuple):
+        return (f"--{flag}", *value)
     return (f"--{flag}", str(value))
 
 
-def _environment(placement: Placement, model: ModelServer, host: Host, version: str) -> dict[str, str]:
+def _environment(
+    placement: Placement, model: ModelServer, host: Host, version: str, *, is_fetched: bool
+) -> dict[str, str]:
     environment = {
         "VLLM_NO_USAGE_STATS": "1",
-        "HF_HOME": "/root/.cache/huggingface",
+        "HF_HOME": HUB_HOME,
         # The entry point reads what the engine prints, line by line.
         "PYTHONUNBUFFERED": "1",
     }
     if has_variable(_READY_TIMEOUT, version):
         # vLLM gives its own engine ten minutes by default; the entry point keeps the plan's time-out.
         environment |= {_READY_TIMEOUT: str(math.ceil(placement.start_timeout_s))}
-    if not model.is_from_hub:
+    if is_fetched or not model.is_from_hub:
         environment |= {"HF_HUB_OFFLINE": "1"}
     if model.device == "cpu":
         # By itself every engine binds its threads to the same first cores of the machine.
@@ -259,11 +270,11 @@ def _device_nodes(placement: Placement, host: Host) -> tuple[str, ...]:
     return tuple(found) if len(found) == len(placement.gpus) else ()
 
 
-def _volumes(placement: Placement, model: ModelServer) -> tuple[Volume, ...]:
+def _volumes(placement: Placement, model: ModelServer, image: str) -> tuple[Volume, ...]:
     if model.source == SYNTHETIC:
         return ()
-    caches = (Volume("vllm-cache", "/root/.cache/vllm"),)
+    caches = (Volume(f"vllm-cache-{cache_key(image)}", "/root/.cache/vllm"),)
     if model.is_local_directory:
         path = f"{_MODEL_DIRECTORY}/{placement.model}"
         return (*caches, Volume(f"model-{placement.model}", path, host_path=model.source, read_only=True))
-    return (*caches, Volume("hub-cache", "/root/.cache/huggingface"))
+    return (*caches, Volume("hub-cache", HUB_HOME))

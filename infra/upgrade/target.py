@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -13,6 +13,8 @@ from infra.config.schema import StackConfig
 from infra.errors import Finding
 from infra.pipeline import Built, build
 from infra.services.base import Workload
+from infra.services.engine_image import image_for
+from infra.services.prefetch import Prefetch
 from infra.services.vllm import Vllm
 
 _TAG: Final = re.compile(r"(v?)\d+\.\d+(?:\.\d+)?(?:\.?post\d+|rc\d+)?(.*)")
@@ -45,7 +47,8 @@ def build_at(written: Written, stack: str, found: list[Finding], before: Built, 
     at = replace(written, values={**written.values, "images": {**(own if isinstance(own, Mapping) else {}), **moved}})
     previous = {one.instance: (one.host, one.gpus) for one in before.plan.placements if one.gpus}
     built, findings = build(at, stack, found, previous=previous, calibration={})
-    workloads = () if built is None else tuple(_with_image(one, images) for one in built.workloads)
+    in_image = {Vllm.name} if Prefetch.name in before.config.images else {Vllm.name, Prefetch.name}
+    workloads = () if built is None else tuple(_with_image(one, images, in_image) for one in built.workloads)
     return Target(full, built, findings, workloads, images)
 
 
@@ -68,12 +71,12 @@ def retag(image: str, version: str) -> str | None:
 def _image(model: ModelServer, config: StackConfig, version: str) -> str:
     """Return what an engine would run: the stack's own image under the new tag, else the official one."""
     own = retag(config.images.get("vllm", ""), version)
-    official = Vllm().image_for(model, config.model_copy(update={"images": {}, "image_source": "official"}))
+    official = image_for(model, config.model_copy(update={"images": {}, "image_source": "official"}))
     moved = own or retag(official, version)
     assert moved is not None, f"{official} has no version in its tag"
     return moved
 
 
-def _with_image(workload: Workload, images: Mapping[str, str]) -> Workload:
+def _with_image(workload: Workload, images: Mapping[str, str], services: Collection[str]) -> Workload:
     """hearth:images.vllm is one image; engines of several devices need one each, as the pinned version has them."""
-    return replace(workload, image=images[workload.device]) if workload.service == Vllm.name else workload
+    return replace(workload, image=images[workload.device]) if workload.service in services else workload

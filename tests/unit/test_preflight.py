@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,11 +12,11 @@ from infra.errors import Severity
 from infra.pipeline import Built, build
 
 
-def built(port: int, source: str = "synthetic", connection: str = "local") -> Built:
+def built(port: int, source: str = "synthetic", connection: str = "local", **more: Any) -> Built:
     values = {
         "imageSource": "built",
         "inventory": {"hosts": {"box": {"connection": connection}}},
-        "models": {"a": {"source": source, "device": "cpu"}},
+        "models": {"a": {"source": source, "device": "cpu", **more}},
         "edge": {"expose": port},
     }
     made, _ = build(Written(values, {}), "mine", [])
@@ -60,3 +61,10 @@ def test_a_model_directory_that_is_not_there_is_an_error(tmp_path: Path, monkeyp
     assert finding.path == "hearth:models.a.source"
     (tmp_path / "models" / "x").mkdir(parents=True)
     assert preflight.local_findings(made, "mine", tmp_path, Severity.ERROR) == []
+
+
+def test_an_adapters_directory_is_looked_for_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "_is_taken", lambda *_: False)
+    made = built(8080, adapters={"sql": "./adapters/sql"}, replicas=2)
+    findings = preflight.local_findings(made, "mine", tmp_path, Severity.ERROR)
+    assert {finding.path for finding in findings} == {"hearth:models.a.adapters.sql"}

@@ -53,6 +53,9 @@ config:
       quantization: fp8
       replicas: 1
       gated: false
+      adapters: {sql: {source: org/sql, revision: main, rank: 16}}
+      tool_parser: hermes
+      reasoning_parser: qwen3
       memory: 64GiB
       shm: 4GiB
       args: {enforce-eager: true}
@@ -63,6 +66,7 @@ config:
     embedder: {source: BAAI/bge-m3, kind: embedding, device: cpu, cores: 0-3, kv_cache: 1GiB}
   hearth:restart: {policy: always, timeout_stop: 45s}
   hearth:engines: {args: {disable-access-log-for-endpoints: /health}, environment: {HF_ENDPOINT: "https://hub.example.com"}}
+  hearth:prefetch: {spare: 10GiB, endpoint: "https://hub.example.com", tries: 3, streams: 2}
   hearth:gateway: {request_timeout: 10min, retries: 2, memory: 2GiB}
   hearth:ui:
     default_model: coder
@@ -80,7 +84,7 @@ config:
     node_exporter: {enabled: false}
 """
 # Maps whose keys people choose; a slip in such a key is no mistake by itself.
-_FREE = frozenset({"models", "hosts", "groups", "args", "environment"})
+_FREE = frozenset({"models", "adapters", "hosts", "groups", "args", "environment"})
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from tests.golden_files import ROOT
 MODELS = {
     "a": {"source": "synthetic", "device": "cpu", "replicas": 2},
     "e": {"source": "/m/e", "kind": "embedding", "device": "cpu"},
+    "h": {"source": "Qwen/Qwen3-0.6B", "device": "cpu", "context": 2048, "kv_cache": "1GiB"},
 }
 
 
@@ -39,8 +40,8 @@ def engine_settings(workload: Workload) -> dict[str, Any]:
 
 
 def test_every_service_is_found() -> None:
-    wanted = {"vllm", "litellm", "open_webui", "nginx", "prometheus", "alertmanager", "node_exporter", "grafana"}
-    assert set(registry()) == wanted
+    seen = {"prometheus", "alertmanager", "node_exporter", "grafana"}
+    assert set(registry()) == {"vllm", "prefetch", "litellm", "open_webui", "nginx", *seen}
 
 
 @pytest.mark.parametrize("name", sorted(registry()))
@@ -48,10 +49,10 @@ def test_a_service_runs_with_its_defaults_and_can_be_deployed(name: str) -> None
     workloads = [workload for workload in made().workloads if workload.service == name]
     assert workloads
     for workload in workloads:
-        assert workload.probe is not None
+        assert (workload.probe is None) == workload.one_shot
         assert workload.command
         mapped = container(workload, Names("hearth", "mine"), ROOT)
-        assert mapped["healthcheck"]["tests"]
+        assert workload.one_shot or mapped["healthcheck"]["tests"]
 
 
 @pytest.mark.parametrize("name", sorted(set(registry()) - {"vllm"}))
@@ -160,7 +161,7 @@ def test_gpu_engines_get_their_share_and_wait_for_their_neighbour() -> None:
     workloads = {workload.instance: workload for workload in built.workloads}
     command = engine_settings(workloads["two"])["command"]
     assert command[command.index("--gpu-memory-utilization") + 1] == "0.45"
-    assert workloads["two"].after == ("one",)
+    assert workloads["two"].after == ("one", "prefetch-one")
     assert workloads["two"].gpus == ("GPU-1",)
     assert workloads["two"].environment["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
 

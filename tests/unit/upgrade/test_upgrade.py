@@ -80,7 +80,9 @@ def test_the_newest_version_replaces_the_engines_alone_and_breaks_nothing(
     answer = shipped(stack, "0.33.0")
     assert shipped.code == 0
     assert shipped.text.endswith("nothing stands in the way\n")
-    assert [row["instance"] for row in answer["containers"]["replaced"]] == engines
+    # What fetches weights for an engine runs in its image.
+    steps = [] if stack == "local" else [f"prefetch-{engine}" for engine in engines]
+    assert [row["instance"] for row in answer["containers"]["replaced"]] == [*steps, *engines]
     assert answer["containers"]["stay"] == OTHERS
     assert all(":v0.33.0" in row["after"] and "image" in row["what"] for row in answer["containers"]["replaced"])
     assert [row["instance"] for row in answer["memory"]] == engines
@@ -217,7 +219,8 @@ def test_engines_stay_on_the_cards_that_they_are_on(asked: Asked) -> None:
 
 def test_an_image_of_ones_own_keeps_its_registry(asked: Asked) -> None:
     write("mirror.example.com:5000/vllm/vllm-openai:v0.31.0@sha256:" + "0" * 64, a=LLAMA)
-    (row,) = asked("mine", "0.32.0")["containers"]["replaced"]
+    step, row = asked("mine", "0.32.0")["containers"]["replaced"]
+    assert step["after"] == row["after"]
     assert row["after"] == "mirror.example.com:5000/vllm/vllm-openai:v0.32.0"
 
 
@@ -235,7 +238,8 @@ def test_engines_of_two_devices_need_an_image_each(asked: Asked) -> None:
     write(a=LLAMA, b={"source": "synthetic", "device": "cpu"})
     answer = asked("mine", "0.31.0")
     replaced = {row["instance"]: row["after"] for row in answer["containers"]["replaced"]}
-    assert replaced == {"a": "vllm/vllm-openai:v0.31.0", "b": "vllm/vllm-openai-cpu:v0.31.0-x86_64"}
+    cuda = "vllm/vllm-openai:v0.31.0"
+    assert replaced == {"prefetch-a": cuda, "a": cuda, "b": "vllm/vllm-openai-cpu:v0.31.0-x86_64"}
     assert "this stack needs several" in answer["notes"][0]
 
 
