@@ -31,7 +31,7 @@ _CONFIGURATION_ONLY: Final = "none"
 
 @dataclass(frozen=True)
 class HubFiles:
-    """What is wanted of one repository, in the words of infra/services/assets/engine/hub_cache.py."""
+    """What is wanted of one repository, in the words of infra/services/assets/fetcher/hub_cache.py."""
 
     id: str
     revision: str

@@ -16,11 +16,10 @@ from infra.plan import Plan
 from infra.plan.fetching import HUB_HOME, Fetch, fetches, is_fetched
 from infra.services.base import ConfigFile, Context, Endpoint, Service, Settings, Volume, Workload
 from infra.services.engine_image import IMAGES, image_for
-from infra.services.files import asset, json_lines
+from infra.services.files import assets, json_lines
 
 _ENGINES: Final = "vllm"
 _PACKAGE: Final = "/opt/hearth"
-_MODULES: Final = ("__init__.py", "fetch.py", "hub_cache.py", "transfer.py")
 _SETTINGS: Final = "/etc/hearth/fetch.json"
 # It tries again by itself where the network fails; this is for a daemon or a host that stops under it.
 _RESTART: Final = Restart(policy="on-failure", start_limit_burst=3)
@@ -100,12 +99,12 @@ class Prefetch(Service[PrefetchSettings]):
             service=self.name,
             host=step.host,
             image=config.images.get(self.name) or image_for(model, config),
-            command=("python3", "-m", "engine.fetch", _SETTINGS),
+            command=("python3", "-m", "fetcher.fetch", _SETTINGS),
             restart=restart,
             environment={**_environment(settings, {**engines, **model.environment}), **settings.environment},
             secret_environment={"HF_TOKEN": SecretRef("hfToken")} if step.is_gated else {},
             files=(
-                *(ConfigFile(f"{_PACKAGE}/engine/{name}", asset(f"engine/{name}")) for name in _MODULES),
+                *(ConfigFile(f"{_PACKAGE}/fetcher/{name}", text) for name, text in assets("fetcher").items()),
                 ConfigFile(_SETTINGS, json_lines(_settings(settings, step))),
             ),
             volumes=(Volume("hub-cache", HUB_HOME),),

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from infra.services.assets.engine.hub_cache import File, chosen
-from infra.services.assets.engine.transfer import CODES
+from infra.services.assets.fetcher.hub_cache import File, chosen
+from infra.services.assets.fetcher.transfer import CODES
 from tests.golden_files import ROOT
 from tests.unit.services.small_hub import SmallHub, started
 
@@ -66,7 +66,7 @@ class Fetcher:
             **({"HF_TOKEN": token} if token else {}),
         }
         return subprocess.Popen(
-            [sys.executable, "-m", "engine.fetch", str(file)],
+            [sys.executable, "-m", "fetcher.fetch", str(file)],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -42,7 +42,7 @@ def test_an_engine_waits_for_its_weights_and_never_asks_the_hub() -> None:
     workloads = declared({"m": {"source": LLAMA, "context": 8192, "revision": "v1"}})
     step, engine = workloads["prefetch-m"], workloads["m"]
     assert (step.one_shot, step.gpus, step.probe, step.host, step.image) == (True, (), None, "g", engine.image)
-    assert step.command == ("python3", "-m", "engine.fetch", "/etc/hearth/fetch.json")
+    assert step.command == ("python3", "-m", "fetcher.fetch", "/etc/hearth/fetch.json")
     assert step.restart.policy == "on-failure"
     assert engine.after == ("prefetch-m",)
     assert engine.environment["HF_HUB_OFFLINE"] == "1"
@@ -53,7 +53,7 @@ def test_an_engine_waits_for_its_weights_and_never_asks_the_hub() -> None:
 
 
 def test_the_settings_are_those_that_the_fetcher_reads(tmp_path: Any) -> None:
-    from infra.services.assets.engine.fetch import read_settings  # noqa: PLC0415 - one test's own
+    from infra.services.assets.fetcher.fetch import read_settings  # noqa: PLC0415 - one test's own
 
     workloads = declared({"m": {"source": LLAMA, "context": 8192}}, prefetch={"spare": "20GiB", "streams": 2})
     (tmp_path / "fetch.json").write_text(json.dumps(file(workloads["prefetch-m"], "/etc/hearth/fetch.json")))
@@ -61,7 +61,7 @@ def test_the_settings_are_those_that_the_fetcher_reads(tmp_path: Any) -> None:
     assert [repository.id for repository in repositories] == [LLAMA]
     assert (settings.spare_bytes, settings.streams, settings.host) == (20 * 2**30, 2, "g")
     names = {file.path for file in workloads["prefetch-m"].files}
-    assert {f"/opt/hearth/engine/{name}.py" for name in ("__init__", "fetch", "hub_cache", "transfer")} < names
+    assert {f"/opt/hearth/fetcher/{name}.py" for name in ("__init__", "fetch", "hub_cache", "transfer")} < names
 
 
 def test_only_what_fetches_a_gated_model_gets_the_token() -> None:

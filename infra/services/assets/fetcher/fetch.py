@@ -1,7 +1,7 @@
 """Bring a model's files into the hub cache before an engine needs them.
 
 Runs to its end inside the engine's image, with nothing but the standard library and huggingface_hub:
-`PYTHONPATH=/opt/hearth python3 -m engine.fetch SETTINGS.json`. The client says what a revision holds; the bytes are
+`PYTHONPATH=/opt/hearth python3 -m fetcher.fetch SETTINGS.json`. The client says what a revision holds; the bytes are
 fetched here, because since huggingface_hub's pull request 4228 a download that was cut starts again at its first byte.
 
 Ends with 0 when all is there, else with its cause's code (CODES) and a last line `hearth: fetch failed (cause): ...`.

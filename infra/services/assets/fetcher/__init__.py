@@ -1,0 +1,1 @@
+"""What fetches weights before engines start: the standard library and the hub client of the engine's image."""
