@@ -205,7 +205,7 @@ def test_bootstrap_needs_only_the_standard_library() -> None:
             assert tops <= {*sys.stdlib_module_names, "bootstrap", "images"}, name
 
 
-@pytest.mark.parametrize(("package", "more"), [("engine", set()), ("fetcher", {"huggingface_hub"})])
+@pytest.mark.parametrize(("package", "more"), [("engine", set()), ("fetcher", {"huggingface_hub", "certifi"})])
 def test_what_is_uploaded_needs_only_what_old_images_have(package: str, more: set[str]) -> None:
     """It runs on whatever Python an engine's image has; vLLM's have 3.10 and newer, and the hub's client."""
     home = f"{UPLOADED}{package}"
