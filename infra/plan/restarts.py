@@ -14,7 +14,6 @@ Defaults that the stack file leaves open:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -68,7 +67,7 @@ def promise_of(restart: Restart, budget: StartBudget, step_s: float = 0.0) -> Pr
     if most is None:
         most = max(RESTART_MAX_DELAY_S, restart.restart_sec or 0.0)
     burst = START_LIMIT_BURST if restart.start_limit_burst is None else restart.start_limit_burst
-    timeout = float(math.ceil(budget.start_s)) if restart.timeout_start is None else restart.timeout_start
+    timeout = budget.start_s if restart.timeout_start is None else restart.timeout_start
     interval = restart.start_limit_interval
     if interval is None:
         interval = burst * (timeout + restart.timeout_stop + most)

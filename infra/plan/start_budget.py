@@ -8,6 +8,7 @@ RTX 5090 277 s, 210 of them profiling (issue 44881); 13 GiB over two RTX 3090 11
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,8 +75,9 @@ def start_budget(spec: EngineSpec, model: ModelServer, root: Path = Path()) -> S
     load = (_LINKED_LAUNCH_S if model.cards > 1 else _LAUNCH_S) + size / _DISK_BYTES_PER_S
     on_cpu = model.device == "cpu"
     return StartBudget(
-        download_s=_HUB_S + size / _HUB_BYTES_PER_S if model.is_from_hub else 0.0,
-        load_s=load + (_MAKE_SYNTHETIC_S if model.source == SYNTHETIC else 0.0),
+        # Whole seconds: a time-out with twelve digits says nothing more.
+        download_s=math.ceil(_HUB_S + size / _HUB_BYTES_PER_S) if model.is_from_hub else 0.0,
+        load_s=math.ceil(load + (_MAKE_SYNTHETIC_S if model.source == SYNTHETIC else 0.0)),
         compile_s=0.0 if spec.enforce_eager else _compile_s(spec, on_cpu=on_cpu),
         warm_s=_PROFILE_S + (0.0 if spec.enforce_eager or on_cpu else _CAPTURE_S),
         read_bytes=size,

@@ -105,7 +105,7 @@ def test_more_bytes_never_give_a_smaller_budget(sizes: list[int], more: dict[str
     assert small.read_bytes <= large.read_bytes
     for part in ("download_s", "load_s", "compile_s", "warm_s", "start_s", "total_s"):
         assert getattr(small, part) <= getattr(large, part)
-    if sizes[0] != sizes[1]:
+    if large.read_bytes - small.read_bytes >= GIB:
         assert small.total_s < large.total_s
 
 
