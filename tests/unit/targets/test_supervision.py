@@ -114,5 +114,13 @@ def test_an_entry_point_that_tells_nothing_stops_the_wait() -> None:
         look(Told(None), 121.0)
 
 
+def test_one_look_that_fails_is_no_silence() -> None:
+    at = Look(WORKLOAD)
+    look(Told(status("queued")), 5000.0, at)
+    assert look(Told(None), 5002.0, at) == "its container starts"
+    with pytest.raises(RuntimeError, match="has told nothing for 121 s"):
+        look(Told(None), 5121.0, at)
+
+
 def test_half_a_file_is_no_status() -> None:
     assert read_status(Told('{"state": "run')) is None  # type: ignore[arg-type]  # Told is no Container
