@@ -58,15 +58,33 @@ def recorder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 def test_every_workload_is_one_container_with_a_health_check(recorder: Recorder) -> None:
     containers = recorder.of("Container")
     assert len(containers) >= 9
-    assert all(inputs["healthcheck"]["tests"][0] == "CMD" for inputs in containers.values())
-    assert all(inputs["wait"] is False for inputs in containers.values())
+    steps = {name for name in containers if name.startswith("prefetch-")}
+    for name, inputs in containers.items():
+        # A step that runs to its end is judged by its exit code.
+        assert (name in steps) == (not inputs["mustRun"]) == ("healthcheck" not in inputs)
+        assert name in steps or inputs["healthcheck"]["tests"][0] == "CMD"
+        assert inputs["wait"] is False
+
+
+def test_a_program_that_supervises_is_the_first_process_and_comes_back_with_the_host(recorder: Recorder) -> None:
+    for inputs in recorder.of("Container").values():
+        supervises = "/opt/hearth/engine/run.py" in str(inputs["uploads"])
+        assert inputs["init"] is not supervises
+        assert not supervises or inputs["restart"] == "unless-stopped"
 
 
 def test_secrets_are_uploads_and_nothing_else(recorder: Recorder) -> None:
     containers = recorder.of("Container")
     # A list with one secret in it travels as a secret whole.
     with_secrets = [inputs for inputs in containers.values() if isinstance(inputs["uploads"], dict)]
-    assert len(with_secrets) >= len(containers) - 5
+    without = [name for name, inputs in containers.items() if not isinstance(inputs["uploads"], dict)]
+    assert with_secrets
+    assert {name for name in without if not name.startswith("prefetch-")} == {
+        "alertmanager",
+        "nginx",
+        "node-exporter",
+        "prometheus",
+    }
     assert all("/run/secrets/hearth/" in str(inputs["uploads"]["value"]) for inputs in with_secrets)
     for inputs in containers.values():
         rest = {key: value for key, value in inputs.items() if key != "uploads"}
