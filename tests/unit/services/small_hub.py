@@ -42,6 +42,7 @@ class SmallHub:
     requests: list[str] = field(default_factory=list)
     tokens_at_cdn: list[str] = field(default_factory=list)
     port: int = 0
+    large_host: str = "localhost"
 
     @property
     def url(self) -> str:
@@ -119,7 +120,7 @@ class _Requests(BaseHTTPRequestHandler):
         commit = held.branches.get(revision, revision)
         data = held.commits[commit][path]
         if len(data) >= LARGE_BYTES and not is_cdn:
-            there = f"http://localhost:{self.hub.port}/cdn{self.path}"
+            there = f"http://{self.hub.large_host}:{self.hub.port}/cdn{self.path}"
             etag = hashlib.sha256(data).hexdigest()
             self._answer(302, b"", Location=there, **{"X-Repo-Commit": commit, "X-Linked-Etag": f'"{etag}"'})
             return
@@ -158,10 +159,10 @@ class _Requests(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
 
-def started(hub: SmallHub) -> ThreadingHTTPServer:
-    """Start serving on a free port; the caller shuts it down."""
+def started(hub: SmallHub, address: tuple[str, int] = ("127.0.0.1", 0)) -> ThreadingHTTPServer:
+    """Start serving, on a free port unless one is given; the caller shuts it down."""
     requests = type("Requests", (_Requests,), {"hub": hub})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), requests)
+    server = ThreadingHTTPServer(address, requests)
     server.daemon_threads = True
     hub.port = server.server_address[1]
     threading.Thread(target=server.serve_forever, daemon=True).start()
