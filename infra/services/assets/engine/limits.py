@@ -62,7 +62,7 @@ class History:
         self._write()
 
     def forgive(self) -> None:
-        """Don't count the last start: it served and was asked to stop, which is no failure."""
+        """Don't count the last start: it was asked to stop, which is no failure."""
         self.starts = self.starts[:-1]
         self._write()
 

@@ -252,7 +252,6 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Let requests in flight end, then everything: vLLM drains on SIGTERM for its --shutdown-timeout."""
-        served = self._status["state"] == "running"
         self._status.set(state="stopping", detail="requests in flight may end")
         current = self._child
         if current is not None:
@@ -264,7 +263,6 @@ class Supervisor:
             ended_by_itself = current.has_ended
             current.clear()
             _say("stopped" if ended_by_itself else f"killed: not stopped within {self._promise.timeout_stop_s:.0f} s")
-        if served:
             self._history.forgive()
         self._status.set(state="ended", detail="asked to stop")
 
