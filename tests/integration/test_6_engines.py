@@ -39,23 +39,33 @@ JUDGE = engine(source=".hearth/models/all-minilm-l6-v2", kind="score", dtype="fl
 MODELS = {"steady": engine(), "victim": VICTIM, "judge": JUDGE}
 
 
-class Chatting(threading.Thread):
-    """Somebody who chats with one model all the time; `refused` are the answers that weren't."""
+ASK = """
+curl -sS -w ' %{http_code}' -H "Authorization: Bearer $(cat /run/secrets/hearth/VLLM_API_KEY)" \
+  -H 'Content-Type: application/json' http://127.0.0.1:8000/v1/completions \
+  -d '{"model": "steady", "prompt": "hello", "max_tokens": 4}'
+"""
 
-    def __init__(self, outputs: dict[str, Any], model: str) -> None:
+
+class Chatting(threading.Thread):
+    """Somebody who asks one engine all the time; `refused` are the answers that weren't.
+
+    Asked inside its container: the gateway is replaced when a model is added, and that is another promise.
+    """
+
+    def __init__(self, container: str) -> None:
         super().__init__(daemon=True)
-        self._outputs, self._model = outputs, model
+        self._container = container
         self._ended = threading.Event()
         self.answered = 0
         self.refused: list[str] = []
 
     def run(self) -> None:
         while not self._ended.wait(0.5):
-            answer = chat(self._outputs, self._model)
-            if answer.status == 200:
+            answer = docker("exec", self._container, "sh", "-c", ASK, check=False)
+            if answer.endswith(" 200"):
                 self.answered += 1
             else:
-                self.refused.append(answer.body)
+                self.refused.append(answer)
 
     def end(self) -> None:
         self._ended.set()
@@ -76,7 +86,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
 def steady(engines: Engines) -> Iterator[None]:
     """Whatever happens to the others, this one serves, and isn't started again."""
     before = engines.status("steady")["starts"]
-    chatting = Chatting(engines.stack.outputs(), "steady")
+    chatting = Chatting(engines.id("steady"))
     chatting.start()
     yield
     chatting.end()

@@ -45,7 +45,11 @@ def verify(workload: Workload, container: pulumi_docker.Container, container_nam
     if workload.supervised:
 
         async def wait(container_id: str) -> str:
-            await _waited(workload, container_name, socket)
+            try:
+                await _waited(workload, container_name, socket)
+            except RuntimeError as error:
+                # Told as it is: what fails outside of a hook is shown with a traceback else.
+                raise pulumi.RunError(str(error)) from None
             return container_id
 
         container.id.apply(wait)  # type: ignore[arg-type]  # an Input may be awaited; mypy can't tell of what
