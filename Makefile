@@ -46,7 +46,7 @@ check: dev-tools ## format, lint, types, unit tests and golden files: what CI ru
 	$(RUN) python -m pytest tests/unit -q
 
 test: check ## check, then the whole stack and every promise on real parts
-	$(RUN) python -m pytest tests/integration
+	$(RUN) python -m pytest tests/integration --reruns 1 -raR
 
 golden: dev-tools ## write the golden files anew; review the difference
 	$(RUN) python -m tests.golden_files

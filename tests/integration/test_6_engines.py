@@ -17,7 +17,6 @@ import pytest
 
 from tests.integration.engines import Engines, engine, engines_only
 from tests.integration.stacks import TestStack, ask, docker
-from tests.integration.test_1_chat import chat
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("tools")]
 
