@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 import urllib.parse
 from typing import Any
@@ -38,6 +40,39 @@ def test_every_declared_target_is_up(local_stack: TestStack, outputs: dict[str, 
             break
         time.sleep(1)
     assert up == wanted
+
+
+ENGINES = {"tiny-chat-0", "tiny-chat-1", "tiny-coder", "minilm"}
+
+
+def test_every_engine_tells_what_it_does_and_what_it_has(outputs: dict[str, Any]) -> None:
+    deadline = time.monotonic() + SCRAPED_WITHIN_S
+    running: set[str] = set()
+    while running != ENGINES and time.monotonic() < deadline:
+        found = query(outputs, 'hearth_engine_state{state="running"} == 1')
+        running = {sample["metric"]["instance"] for sample in found}
+        time.sleep(1)
+    assert running == ENGINES
+    starts = {
+        one["metric"]["instance"]: float(one["value"][1]) for one in query(outputs, "hearth_engine_start_seconds")
+    }
+    assert set(starts) == ENGINES
+    assert min(starts.values()) > 1
+    tokens = {float(one["value"][1]) for one in query(outputs, 'hearth_engine_kv_cache_tokens{instance=~"tiny-.*"}')}
+    assert tokens == {131072.0}
+
+
+def test_observe_finds_what_was_planned(local_stack: TestStack) -> None:
+    ran = local_stack.run(
+        [sys.executable, "-m", "infra", "observe", "--stack", local_stack.name, "--json"], check=False
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    rows = {row["instance"]: row for row in json.loads(ran.stdout)["engines"]}
+    assert set(rows) == ENGINES
+    for name, row in rows.items():
+        assert (row["state"], row["serves"], row["is_as_declared"]) == ("running", True, True), name
+    for name in ENGINES - {"minilm"}:
+        assert rows[name]["observed"]["tokens"] == rows[name]["plan"]["tokens"] == 131072
 
 
 def test_one_chat_raises_the_request_counter_by_one(outputs: dict[str, Any]) -> None:
