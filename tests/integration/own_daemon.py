@@ -6,6 +6,7 @@ the metadata is copied, the layers are links. Links are all that it could ever r
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,8 @@ from typing import Final
 from tests.integration.stacks import docker
 
 READY_S: Final = 60
-POOL: Final = "10.199.0.0/16"
+POOL: Final = "10.199.0.0/17"
+BRIDGE_ADDRESS: Final = "10.199.128.1/24"
 _OWN_TRAFFIC: Final = ("FORWARD", "--source", POOL, "--destination", POOL, "--jump", "ACCEPT")
 
 
@@ -25,6 +27,7 @@ class OwnDaemon:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._bridge = f"hearth-{secrets.token_hex(3)}"
         self._ran: subprocess.Popen[bytes] | None = None
         self.socket = f"unix://{folder / 'docker.sock'}"
         self._borrow(Path(docker("info", "--format", "{{.DockerRootDir}}")))
@@ -36,12 +39,17 @@ class OwnDaemon:
             "exec-root": self._folder / "exec",
             "pidfile": self._folder / "docker.pid",
             "host": self.socket,
-            "bridge": "none",
+            # A bridge of its own: `none` would remove docker0, which belongs to the machine's daemon.
+            "bridge": self._bridge,
             "default-address-pool": f"base={POOL},size=24",
             "iptables": "false",
             "ip-masq": "false",
             "storage-driver": "overlay2",
         }
+        if not Path(f"/sys/class/net/{self._bridge}").exists():
+            subprocess.run(["ip", "link", "add", self._bridge, "type", "bridge"], check=True)
+            subprocess.run(["ip", "address", "add", BRIDGE_ADDRESS, "dev", self._bridge], check=True)
+            subprocess.run(["ip", "link", "set", self._bridge, "up"], check=True)
         # The machine's daemon drops what isn't its own traffic, also between two containers on one bridge.
         if subprocess.run(["iptables", "-C", *_OWN_TRAFFIC], capture_output=True, check=False).returncode:
             subprocess.run(["iptables", "-I", *_OWN_TRAFFIC], check=True)
@@ -78,6 +86,7 @@ class OwnDaemon:
                 for network in self.docker("network", "ls", "-q", "--filter", "type=custom", check=False).split():
                     self.docker("network", "rm", network, check=False)
             self.stop()
+        subprocess.run(["ip", "link", "delete", self._bridge], capture_output=True, check=False)
         subprocess.run(["iptables", "-D", *_OWN_TRAFFIC], capture_output=True, check=False)
         for mount in self._mounts():
             subprocess.run(["umount", "-l", mount], check=False)
