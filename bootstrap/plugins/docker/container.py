@@ -28,7 +28,6 @@ from .values import Properties
 
 # The official plugin takes only the first of several devices here; deviceRequests take them all.
 _GPUS = text(r"all|\d+|device=[^,]+")
-_CAPABILITY = Scalar(str, "string", meaning=forms.capability)
 _MODE = text("0[0-7]{3}")
 _FILLED = text("(?s).+")  # the official plugin refuses empty words and files
 
@@ -92,12 +91,18 @@ _DEVICE = Record(
     required=("hostPath",),
     defaults={"permissions": "rwm"},
 )
-_CAPABILITIES = Record({"adds": ListOf(_CAPABILITY), "drops": ListOf(_CAPABILITY)})
+# The client sends CAP_SYS_NICE for SYS_NICE, and that is read back: a bare name works, and is drift, as with the official plugin.
+_CAPABILITIES = Record({"adds": SET, "drops": SET})
 
 
 def _must_run(seen: Inspect, known: Properties) -> bool:
     """False for a container that stopped although it must run: the difference that makes a preview say so."""
     return bool(known.get("mustRun", True)) and bool(seen["State"]["Running"])
+
+
+def _exit_code(seen: Inspect, known: Properties) -> Any:
+    """The code of the last end that was seen; a container that runs (again) keeps it, as with the official plugin."""
+    return known.get("exitCode") if seen["State"]["Running"] else seen["State"].get("ExitCode")
 
 
 def _row(shape: Shape, rule: Rule, path: str, to: Any = None, back: Any = None, **more: Any) -> Property:
@@ -214,6 +219,7 @@ class Container(ContainerLife):
         "removeVolumes": Property(FLAG, _STATE, default=True),
         "stopSignal": _row(TEXT, _REPLACE, "Config.StopSignal", computed=True),
         "stopTimeout": _row(NATURAL, _REPLACE, "Config.StopTimeout", computed=True),
+        "exitCode": Property(WHOLE, _OUTPUT, read=_exit_code),
         # Not implemented as inputs; the state says so in the official plugin's words, so that it can take over.
         **{
             name: Property(FLAG, _OUTPUT, read=lambda _seen, _known: False)

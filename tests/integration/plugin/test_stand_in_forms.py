@@ -67,7 +67,11 @@ def test_a_secret_hides_in_its_repr() -> None:
     [
         ({"healthcheck": {"interval": "60s"}}, {"healthcheck": {"interval": "1m0s"}}, {}),
         ({"cpus": "0.5"}, {"cpus": "0.50"}, {}),
-        ({"capabilities": {"adds": ["CAP_CHOWN"]}}, {"capabilities": {"adds": ["chown"]}}, {}),
+        (
+            {"capabilities": {"adds": ["CAP_CHOWN"]}},
+            {"capabilities": {"adds": ["CHOWN"]}},
+            {"capabilities": Rule.REPLACE},
+        ),
         (
             {"ports": [{"internal": 80, "external": 32768, "ip": "0.0.0.0", "protocol": "tcp"}]},
             {"ports": [{"internal": 80}]},
