@@ -181,6 +181,12 @@ FLAG_RULES = (
     ),
     rule(
         "bad_flag",
+        r"The supplied chat template (?:string )?\((?P<path>.+?)\) (?:looks like a file path|appears path-like)",
+        "the chat template {path} isn't in the container",
+        f"change chat-template in {MODEL}.args: a file of the image, or of the model's own directory",
+    ),
+    rule(
+        "bad_flag",
         r": error: (?P<what>(?:the following arguments are required|ambiguous option|one of the arguments).+)",
         "vLLM refuses its arguments: {what}",
         f"change {MODEL}.args",
