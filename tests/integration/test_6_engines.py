@@ -218,8 +218,7 @@ def test_up_ends_at_once_with_the_cause_and_the_edit(engines: Engines, tmp_path:
     told = up(engines, doomed=engine(**written))
     text = told.stdout + told.stderr
     assert told.returncode != 0, text
-    assert f"({cause})" in text
-    for word in words:
-        assert word in text
-    assert "Traceback" not in text
+    for word in (f"({cause})", *words):
+        assert word in text, text
+    assert "Traceback" not in text, text
     assert {key: engines.stack.containers()[key] for key in others} == others
