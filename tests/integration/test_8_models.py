@@ -58,12 +58,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestStack]:
     label = ("--label", f"hearth.stack={made.name}", "--label", "hearth.project=hearth")
     try:
         docker("volume", "create", *label, *disk, f"hearth-{made.name}-hub-cache")
+        made.bootstrap("up")
         # A disk in memory is gone with the last container that has it.
         docker(
             "run", "-d", *label, "--label", "hearth.instance=keeper", "-v", f"hearth-{made.name}-hub-cache:/cache",
             "--entrypoint", "sleep", recipes.reference("base"), "86400",
         )  # fmt: skip
-        made.bootstrap("up")
         names = ("--network", f"hearth-{made.name}", "--network-alias", "hub", "--network-alias", "hub-files")
         docker(
             "run", "-d", *label, "--label", "hearth.instance=hub", *names, "-v", f"{folder}:/hub:ro",
@@ -79,7 +79,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestStack]:
 @pytest.mark.parametrize(
     ("source", "cause", "words"),
     [
-        ("org/large", "disk", ["GiB are free", "Free 0.", "GiB on local"]),
+        ("org/large", "disk", ["GiB have to come", "GiB on local"]),
         ("org/closed", "gated", ["gated: true", "hearth:hfToken"]),
         ("org/absent", "not_found", ["the hub has no org/absent", "Correct hearth:models.doomed"]),
     ],
