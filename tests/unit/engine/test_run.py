@@ -42,6 +42,11 @@ def test_a_model_without_a_chat_template_completes_text(supervise: Supervise) ->
     one.until_printed("asked /v1/completions tiny")
 
 
+def test_the_engine_is_asked_without_the_proxy_of_its_environment(supervise: Supervise) -> None:
+    one = supervise("serves", environment={"http_proxy": "http://127.0.0.1:9", "no_proxy": ""})
+    one.until_state("running")
+
+
 def test_an_open_port_without_an_answer_is_no_start(supervise: Supervise) -> None:
     one = supervise("mute", timeout_start_s=4.0, start_limit_burst=1)
     status = one.until_state("failed")

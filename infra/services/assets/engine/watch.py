@@ -6,10 +6,10 @@ live, not that they work. Progress is what counts: requests are there, and neith
 
 from __future__ import annotations
 
+import http.client
 import re
 import threading
 import time
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
@@ -24,6 +24,10 @@ _PROGRESS = (
 _SAMPLE = re.compile(r"^([a-z_:]+)(?:\{[^}]*\})?\s+(\S+)", re.MULTILINE)
 _ANSWER_S = 10.0
 _PERIOD_S = 5.0
+# The proxy in an engine's environment is for the hub. It would be asked for its own loopback, and be shown the engine's key.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+# What a server that ends in the middle of an answer, or answers nonsense, does to its client.
+NO_ANSWER = (OSError, ValueError, http.client.HTTPException)
 
 
 @dataclass(frozen=True)
@@ -102,9 +106,14 @@ def _look(port: int) -> Sample | None:
         return None
 
 
+def read(request: urllib.request.Request, timeout_s: float) -> str:
+    """Return the answer to a request within the container; raises what NO_ANSWER lists, HTTPError among it."""
+    with _DIRECT.open(request, timeout=timeout_s) as reply:
+        return str(reply.read().decode(errors="replace"))
+
+
 def _get(port: int, path: str) -> str | None:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=_ANSWER_S) as reply:
-            return str(reply.read().decode(errors="replace"))
-    except (OSError, urllib.error.URLError, ValueError):
+        return read(urllib.request.Request(f"http://127.0.0.1:{port}{path}"), _ANSWER_S)
+    except NO_ANSWER:
         return None
