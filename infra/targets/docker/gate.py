@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
@@ -82,10 +81,7 @@ def _wait(workload: Workload, container_name: str, socket: str) -> None:
         client.close()
 
 
-Look = Callable[[Workload, "Container", float], str | None]
-"""Looks once: None when all is well, else what it is busy with; raises RuntimeError when that will never be."""
-
-
+# A look returns None when all is well, else what the container is busy with; it raises RuntimeError when that will never be.
 def _looks_healthy(workload: Workload, container: Container, waited_s: float) -> str | None:
     state: dict[str, Any] = container.attrs["State"]
     health = state.get("Health", {}).get("Status")

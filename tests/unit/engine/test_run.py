@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -81,8 +82,23 @@ def test_a_restarted_container_does_not_forget_the_limit(supervise: Supervise) -
     one.stop()
     one.lines.clear()
     one.start()
-    one.until_state("failed")
+    status = one.until(lambda status: status["state"] == "failed" and one.ran.poll() is None, "the record's verdict")
     assert not [text for _, text in one.lines if text.startswith("program ")]
+    assert status["last_end"]["cause"] == "bad_flag"
+
+
+def test_a_lock_that_cannot_be_had_is_an_end_with_a_reason(supervise: Supervise, tmp_path: Path) -> None:
+    (tmp_path / "locks").write_text("a file where a folder should be")
+    one = supervise("serves")
+    status = one.until_state("failed")
+    assert status["starts"] == 2
+    assert f"{tmp_path}/locks: File exists" in status["last_end"]["lines"]
+
+
+def test_words_that_the_locale_lacks_do_not_end_it(supervise: Supervise) -> None:
+    one = supervise("", command=["kein-Prögramm"], start_limit_burst=1, environment={"PYTHONIOENCODING": "ascii"})
+    one.until_state("failed")
+    assert any("kein-Prögramm" in text for _, text in one.lines)
 
 
 def test_a_hangup_makes_a_failed_one_try_again(supervise: Supervise) -> None:

@@ -104,6 +104,11 @@ def test_an_end_stops_the_wait_with_cause_edit_and_lines(state: str, again: str)
     )
 
 
+def test_one_that_is_out_of_starts_stops_the_wait_even_without_a_recorded_end() -> None:
+    with pytest.raises(RuntimeError, match="coder: failed, 5 starts within the limit's interval"):
+        look(Told(status("failed", detail="5 starts within the limit's interval")))
+
+
 def test_a_container_that_has_ended_stops_the_wait() -> None:
     with pytest.raises(RuntimeError, match="coder: its container has ended with code 137"):
         look(Told(None, is_running=False, code=137))

@@ -30,6 +30,9 @@ class Child:
             self.pid = os.posix_spawnp(
                 argv[0], list(argv), os.environ, file_actions=actions, setsid=True, setsigmask=[], setsigdef=_DEFAULTS
             )
+        except OSError:
+            os.close(reading)
+            raise
         finally:
             os.close(writing)
         self._reader = threading.Thread(target=_read, args=(reading, on_line), daemon=True, name="log")
@@ -41,7 +44,9 @@ class Child:
         return self.status is not None
 
     def send(self, number: int) -> None:
-        """Send a signal to the program itself, which knows its workers."""
+        """Send a signal to the program itself, which knows its workers. Once reaped, its number may be another's."""
+        if self.has_ended:
+            return
         with suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
