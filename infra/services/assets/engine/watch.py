@@ -24,6 +24,8 @@ _PROGRESS = (
 _SAMPLE = re.compile(r"^([a-z_:]+)(?:\{[^}]*\})?\s+(\S+)", re.MULTILINE)
 _ANSWER_S = 10.0
 _PERIOD_S = 5.0
+# From one look to the next at most: two questions that nobody answers.
+_LONGEST_LOOK_S = _PERIOD_S + 2 * _ANSWER_S
 # The proxy in an engine's environment is for the hub. It would be asked for its own loopback, and be shown the engine's key.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 # What a server that ends in the middle of an answer, or answers nonsense, does to its client.
@@ -48,23 +50,28 @@ def sample_of(text: str) -> Sample:
 
 
 class Progress:
-    """Since when nothing has gone on, although something should. Pure: it is told the time."""
+    """For how long nothing has gone on, although something should. Pure: it is told the time.
+
+    Time in which nobody looked doesn't count: a paused container's clock goes on, its engine doesn't.
+    """
 
     def __init__(self, now: float) -> None:
-        self._moved_at = now
+        self._looked_at = now
+        self._stalled_s = 0.0
         self._last: float | None = None
 
     def see(self, sample: Sample | None, now: float) -> None:
         """Take in one look; None when the engine didn't answer in time, which is no progress either."""
+        self._stalled_s, self._looked_at = self.stalled_s(now), now
         if sample is None:
             return
         if sample.outstanding == 0 or sample.progress != self._last:
-            self._moved_at = now
+            self._stalled_s = 0.0
         self._last = sample.progress
 
     def stalled_s(self, now: float) -> float:
         """Return for how long nothing has gone on."""
-        return now - self._moved_at
+        return self._stalled_s + min(now - self._looked_at, _LONGEST_LOOK_S)
 
 
 class Watcher(threading.Thread):
