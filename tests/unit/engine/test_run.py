@@ -52,6 +52,8 @@ def test_an_open_port_without_an_answer_is_no_start(supervise: Supervise) -> Non
     one = supervise("mute", timeout_start_s=4.0, start_limit_burst=1)
     status = one.until_state("failed")
     assert status["last_end"]["cause"] == "start_timeout"
+    # What it said instead of an answer is all that people have to go by.
+    assert any("EngineCore encountered an issue" in line for line in status["last_end"]["lines"])
     assert status["start_s"] is None
     assert one.get("/health")[0] == 503
 

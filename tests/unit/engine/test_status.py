@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from infra.services.assets.engine.status import Status
 
-END = {"at": 1.0, "code": 1, "signal": None, "cause": "bad_flag", "says": "x", "fix": "y", "lines": []}
+END: dict[str, Any] = {"at": 1.0, "code": 1, "signal": None, "cause": "bad_flag", "says": "x", "fix": "y", "lines": []}
 
 
 def test_what_was_true_before_a_restart_is_replaced_at_once_but_for_the_last_end(tmp_path: Path) -> None:

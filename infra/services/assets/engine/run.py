@@ -36,7 +36,7 @@ class StopAskedError(Exception):
 
 
 class TryAgainError(Exception):
-    """SIGHUP while nothing runs: start anew, with a clean record."""
+    """SIGHUP to one that has given up: start anew, with a clean record."""
 
 
 class EngineEndedError(Exception):
@@ -152,11 +152,16 @@ class Supervisor:
         wanted = self._wanted
         first = ask.FirstAnswer(wanted.port, wanted.model, wanted.kind, self._promise.timeout_start_s)
         first.start()
+        told = ""
         try:
             while not first.is_there:
                 self._tick(_TICK_S, deadline)
                 if first.is_warming:
                     self._status.set(phase="warming", detail=first.said or "first answer")
+                    if first.said != told:
+                        told = first.said
+                        self._lines.append(told)
+                        _say(told)
                 else:
                     self._status.set(phase=self._reading.phase, detail=self._reading.detail)
                 self._raise_if_ended()
