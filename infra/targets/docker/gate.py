@@ -39,34 +39,47 @@ def hooks(workload: Workload, container_name: str, socket: str) -> pulumi.Resour
     return pulumi.ResourceHookBinding(after_create=[hook], after_update=[hook])
 
 
-def verify(workload: Workload, container: pulumi_docker.Container, container_name: str, socket: str) -> None:
-    """Wait for an engine that this `up` didn't touch as well: one that failed since must not look like success."""
-    if workload.supervised:
+def verify(
+    workload: Workload, container: pulumi_docker.Container, container_name: str, socket: str
+) -> pulumi.Input[pulumi.Resource]:
+    """Look at what this `up` didn't touch as well: what failed since, or then, must not look like success.
 
-        async def wait(container_id: str) -> str:
-            await _waited(workload, container_name, socket)
-            return container_id
+    Returns what those depend on that come after it: of a step, that it has ended well. One that failed is tried again.
+    """
 
-        container.id.apply(wait)  # type: ignore[arg-type]  # an Input may be awaited; mypy can't tell of what
+    async def wait(_: str) -> pulumi.Resource:
+        await _waited(workload, container_name, socket, may_start=True)
+        return container
+
+    if not workload.supervised and not workload.one_shot:
+        return container
+    verified: pulumi.Output[pulumi.Resource] = container.id.apply(wait)
+    return verified if workload.one_shot else container
 
 
-async def _waited(workload: Workload, container_name: str, socket: str) -> None:
+async def _waited(workload: Workload, container_name: str, socket: str, *, may_start: bool = False) -> None:
     # A thread of its own: the loop's pool has four more than there are cores, and a whole stack waits at once.
     with ThreadPoolExecutor(max_workers=1) as own:
-        await asyncio.get_running_loop().run_in_executor(own, _wait, workload, container_name, socket)
+        await asyncio.get_running_loop().run_in_executor(own, _wait, workload, container_name, socket, may_start)
 
 
 def _is_told(workload: Workload) -> bool:
     return workload.probe is not None or workload.one_shot
 
 
-def _wait(workload: Workload, container_name: str, socket: str) -> None:
+def _wait(workload: Workload, container_name: str, socket: str, may_start: bool) -> None:  # noqa: FBT001 - an executor's call
     import docker  # noqa: PLC0415 - a preview never waits, and must not pay for this import
 
     client = docker.DockerClient(base_url=socket, use_ssh_client=socket.startswith("ssh://"), version="auto")
     look = supervision.Look(workload) if workload.supervised else _looks_done if workload.one_shot else _looks_healthy
     told = began = time.monotonic()
     try:
+        if may_start and workload.one_shot:
+            try:
+                start_again(client.containers.get(container_name))
+            except docker.errors.NotFound:
+                # `docker container prune` takes what has ended; its work is done.
+                return
         while True:
             container = client.containers.get(container_name)
             waited_s = time.monotonic() - began
@@ -104,6 +117,13 @@ def _looks_done(workload: Workload, container: Container, waited_s: float) -> st
         raise _failed(workload, container, _end(state))
     last = _last_lines(container, 1)
     return _in_time(workload, container, waited_s, last.removeprefix("hearth: ") or "runs")
+
+
+def start_again(container: Container) -> None:
+    """Start a step that has ended badly: the container is as declared, so that nothing else would."""
+    state: dict[str, Any] = container.attrs["State"]
+    if not state["Running"] and not state["Restarting"] and state["ExitCode"]:
+        container.start()
 
 
 def _in_time(workload: Workload, container: Container, waited_s: float, doing: str) -> str:

@@ -50,7 +50,7 @@ def status(state: str, **more: Any) -> dict[str, Any]:
 
 
 def look(told: Told, waited_s: float = 1.0, at: Look | None = None) -> str | None:
-    return (at or Look(WORKLOAD))(WORKLOAD, told, waited_s)  # type: ignore[arg-type]  # Told is no Container
+    return (at or Look(WORKLOAD))(WORKLOAD, told, waited_s)
 
 
 def test_an_engine_that_answers_is_up() -> None:
@@ -128,4 +128,4 @@ def test_one_look_that_fails_is_no_silence() -> None:
 
 
 def test_half_a_file_is_no_status() -> None:
-    assert read_status(Told('{"state": "run')) is None  # type: ignore[arg-type]  # Told is no Container
+    assert read_status(Told('{"state": "run')) is None
