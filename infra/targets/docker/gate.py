@@ -71,7 +71,7 @@ def _wait(workload: Workload, container_name: str, socket: str, may_start: bool)
     import docker  # noqa: PLC0415 - a preview never waits, and must not pay for this import
 
     client = docker.DockerClient(base_url=socket, use_ssh_client=socket.startswith("ssh://"), version="auto")
-    look = supervision.Look(workload) if workload.supervised else _looks_done if workload.one_shot else _looks_healthy
+    look = supervision.Look(workload) if workload.supervised else looks_done if workload.one_shot else _looks_healthy
     told = began = time.monotonic()
     try:
         if may_start and workload.one_shot:
@@ -107,11 +107,13 @@ def _looks_healthy(workload: Workload, container: Container, waited_s: float) ->
     return _in_time(workload, container, waited_s, "not healthy yet")
 
 
-def _looks_done(workload: Workload, container: Container, waited_s: float) -> str | None:
+def looks_done(workload: Workload, container: Container, waited_s: float) -> str | None:
+    """Look at a step that runs to its end."""
     state: dict[str, Any] = container.attrs["State"]
     if not state["Running"] and not state["ExitCode"]:
         return None
     policy = container.attrs["HostConfig"]["RestartPolicy"]
+    # Without a maximum (0) Docker goes on for ever; people are told at its first end.
     is_last = policy["Name"] != "on-failure" or container.attrs["RestartCount"] >= policy["MaximumRetryCount"]
     if not state["Running"] and is_last:
         raise _failed(workload, container, _end(state))
@@ -128,7 +130,9 @@ def start_again(container: Container) -> None:
 
 def _in_time(workload: Workload, container: Container, waited_s: float, doing: str) -> str:
     if waited_s > workload.start_timeout_s:
-        raise _failed(workload, container, f"{doing} within {workload.start_timeout_s:.0f} s (restart.timeout_start)")
+        raise _failed(
+            workload, container, f"{doing} after {workload.start_timeout_s:.0f} s, all it has (restart.timeout_start)"
+        )
     return f"{doing}, {waited_s:.0f} of {workload.start_timeout_s:.0f} s"
 
 
