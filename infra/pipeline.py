@@ -35,6 +35,7 @@ _HANDED_ON: Final = {
 # What Hearth decides by itself; for the others `auto` is a word of vLLM's.
 _OWN_WORDS: Final = {"tool_parser": {"auto", "none"}, "reasoning_parser": {"auto", "none"}}
 _ENGINES: Final = "engines"
+_PREFETCH: Final = "prefetch"
 _FLAGS: Final = (str, int, float, bool)
 
 
@@ -126,18 +127,19 @@ def _planned(
 
 
 def _shared(services: Mapping[str, Any]) -> Shared:
-    """Return what the section of all engines says, as far as it is right: what is wrong with it, the service says."""
-    section = services.get(_ENGINES)
+    """Return what the sections of engines and of their fetching say, as far as it is right: the services say the rest."""
+    fetching, section = services.get(_PREFETCH), services.get(_ENGINES)
+    fetches = not (isinstance(fetching, Mapping) and fetching.get("enabled") is False)
     if not isinstance(section, Mapping):
-        return Shared()
+        return Shared(fetches=fetches)
     args, restart = section.get("args"), section.get("restart")
     flags = (
         {key: value for key, value in args.items() if isinstance(value, _FLAGS)} if isinstance(args, Mapping) else {}
     )
     try:
-        return Shared(flags, None if restart is None else Restart.model_validate(restart))
+        return Shared(flags, None if restart is None else Restart.model_validate(restart), fetches)
     except ValidationError:
-        return Shared(flags)
+        return Shared(flags, fetches=fetches)
 
 
 def needed_secrets(workloads: tuple[Workload, ...]) -> tuple[str, ...]:

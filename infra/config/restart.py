@@ -17,7 +17,8 @@ class Restart(Model):
 
     policy: Literal["no", "on-failure", "always"] = Field(
         default="always",
-        description="when it is started again (default always: vLLM ends with code 0 when its engine dies, which on-failure misses)",
+        description="when it is started again (default always; to an engine on-failure is the same: a server that ends by "
+        "itself has failed, whatever its code)",
     )
     restart_sec: DurationS | None = Field(
         default=None,
@@ -43,7 +44,7 @@ class Restart(Model):
     )
     timeout_start: DurationS | None = Field(
         default=None,
-        description="longest start before it counts as failed, as in 15min; what is downloaded before doesn't count "
+        description="longest start before it counts as failed, as in 15min; what a step fetches before doesn't count "
         "(an engine's default is the plan's budget: bytes to read, compilation, warm-up)",
     )
     timeout_stop: DurationS = Field(

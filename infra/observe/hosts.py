@@ -15,8 +15,8 @@ from infra.facts.script import DONE, FRAME, Answers, answers
 from infra.observe.reading import Metrics, Status, metrics_of, plain, status_of
 from infra.pipeline import PROJECT
 from infra.plan import ENGINE_PORT
+from infra.services.base import STATUS_FILE
 
-STATUS_FILE: Final = "/run/hearth/status.json"
 ENGINE_SERVICE: Final = "vllm"
 _SHAPE: Final = '{"labels":{{json .Config.Labels}},"state":{{json .State}},"command":[{{json .Config.Entrypoint}},{{json .Config.Cmd}}]}'
 # A stopped container can't run cat, but its files are still there.
@@ -27,7 +27,7 @@ for id in $(engines </dev/null 2>/dev/null); do
   ask "engine:$id" docker inspect --format '%(shape)s' "$id"
   if [ "$($limit docker inspect --format '{{.State.Running}}' "$id" </dev/null 2>/dev/null)" = true ]; then
     ask "status:$id" docker exec "$id" cat %(status)s
-    ask "metrics:$id" docker exec "$id" curl -fsS --max-time 10 http://127.0.0.1:%(port)s/metrics
+    ask "metrics:$id" docker exec "$id" curl -fsS --noproxy '*' --max-time 10 http://127.0.0.1:%(port)s/metrics
   else
     ask "status:$id" sh -c 'docker cp "$0":%(status)s - | tar -xOf -' "$id"
   fi

@@ -27,10 +27,13 @@ Flags = Mapping[str, str | int | float | bool]
 
 @dataclass(frozen=True, eq=False)
 class Shared:
-    """What the section of all engines (hearth:engines) says that the plan depends on."""
+    """What sections of services say that the plan depends on: `args` and `restart` of hearth:engines, and whether a step
+    fetches weights (hearth:prefetch.enabled).
+    """
 
     args: Flags = field(default_factory=dict)
     restart: Restart | None = None
+    fetches: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +41,7 @@ class Engines:
     """What all engines of a stack share: vLLM's version, common flags, and the folder that paths start from.
 
     `restart` is the promise of engines that have none of their own, `restart_path` where it is written;
-    `calibration` is what was seen of engines that were started before.
+    `calibration` is what was seen of engines that were started before; `fetches` whether a step fetches weights.
     """
 
     version: str
@@ -48,6 +51,7 @@ class Engines:
     restart: Restart
     restart_path: str
     calibration: Calibration
+    fetches: bool = True
 
     def promise_source(self, name: str, model: ModelServer) -> tuple[Restart, str]:
         """Return the restart section that counts for a model, and its path in the stack file."""
@@ -102,7 +106,7 @@ def engines_of(config: StackConfig, shared: Shared, root: Path, calibration: Cal
     restart, path = config.restart, "hearth:restart"
     if shared.restart is not None:
         restart, path = shared.restart, "hearth:engines.restart"
-    return Engines(version, behaviour_of(version), shared.args, root, restart, path, calibration)
+    return Engines(version, behaviour_of(version), shared.args, root, restart, path, calibration, shared.fetches)
 
 
 def version_of(config: StackConfig) -> str:

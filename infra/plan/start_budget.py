@@ -49,7 +49,8 @@ _WEIGHT_FILES: Final = ("*.safetensors", "*.bin", "*.gguf", "*.pt")
 class StartBudget:
     """The longest an engine may take for each part, in seconds; `read_bytes` are the weights that it reads.
 
-    `download_s` is for the hub alone: weights are fetched before the engine starts, so it is no part of the start.
+    `download_s` is for the hub alone. It is part of the start only where the engine downloads for itself; else the
+    weights are fetched before (`is_fetched`).
     """
 
     download_s: float
@@ -57,19 +58,15 @@ class StartBudget:
     compile_s: float
     warm_s: float
     read_bytes: float = 0.0
+    is_fetched: bool = True
 
     @property
     def start_s(self) -> float:
-        """From the engine's first line to its first answer, with its weights at hand."""
-        return self.load_s + self.compile_s + self.warm_s
-
-    @property
-    def total_s(self) -> float:
-        """Everything, on a host that has nothing yet."""
-        return self.download_s + self.start_s
+        """From the engine's first line to its first answer."""
+        return self.load_s + self.compile_s + self.warm_s + (0.0 if self.is_fetched else self.download_s)
 
 
-def start_budget(spec: EngineSpec, model: ModelServer, root: Path = Path()) -> StartBudget:
+def start_budget(spec: EngineSpec, model: ModelServer, root: Path = Path(), *, is_fetched: bool = True) -> StartBudget:
     """Return the budget of an engine; `root` is where relative paths start. More bytes never give less."""
     size = read_bytes(spec, model, root)
     load = (_LINKED_LAUNCH_S if model.cards > 1 else _LAUNCH_S) + size / _DISK_BYTES_PER_S
@@ -81,6 +78,7 @@ def start_budget(spec: EngineSpec, model: ModelServer, root: Path = Path()) -> S
         compile_s=0.0 if spec.enforce_eager else _compile_s(spec, on_cpu=on_cpu),
         warm_s=_PROFILE_S + (0.0 if spec.enforce_eager or on_cpu else _CAPTURE_S),
         read_bytes=size,
+        is_fetched=is_fetched,
     )
 
 
@@ -116,6 +114,7 @@ def budget_text(budget: StartBudget) -> str:
     size = budget.read_bytes / GIB
     read = f"read {size:.0f} GiB" if size >= 1 else f"read {size:.1f} GiB"
     parts: Iterable[tuple[str, float]] = (
+        ("download", 0.0 if budget.is_fetched else budget.download_s),
         (read, budget.load_s),
         ("compile", budget.compile_s),
         ("warm-up", budget.warm_s),

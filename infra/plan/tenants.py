@@ -11,6 +11,7 @@ from infra.memory.engine import EngineSpec
 from infra.memory.estimate import estimate
 from infra.memory.fixes import ROUND_CONTEXT
 from infra.plan.cards import Slot
+from infra.plan.fetching import is_fetched
 from infra.plan.ledger import Tenant
 from infra.plan.needs import DEALT_COMFORT_BYTES, Need
 from infra.plan.plan import Placement
@@ -145,7 +146,7 @@ def placement_of(
         if other in config.models
         for number in range(config.models[other].replicas)
     )
-    budget = start_budget(spec, model, engines.root)
+    budget = start_budget(spec, model, engines.root, is_fetched=engines.fetches and is_fetched(model))
     restart, _ = engines.promise_source(engine.name, model)
     promise = promise_of(restart, budget, longest_step_s(spec, cores_for(config, model, host)))
     return Placement(

@@ -90,7 +90,7 @@ def _because(entry: Entry | CpuEntry, placement: Placement | None) -> Iterable[s
 def _start(placement: Placement) -> str:
     limit, budget = placement.restart.timeout_start_s, placement.start
     how = "" if limit == budget.start_s else f" as set, not {minutes(budget.start_s)}"
-    fetch = f", fetch within {minutes(budget.download_s)}" if budget.download_s else ""
+    fetch = f", fetch within {minutes(budget.download_s)}" if budget.download_s and budget.is_fetched else ""
     return f"start within {minutes(limit)}{how} ({budget_text(budget)}){fetch}"
 
 

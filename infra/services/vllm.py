@@ -24,6 +24,7 @@ from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, S
 from infra.services.engine_flags import adapter_flags, adapter_volumes, parser_flags
 from infra.services.engine_image import IMAGES, cache_key, image_for
 from infra.services.files import asset, assets, json_lines
+from monitoring.selectors import SUPERVISION
 
 _MODEL_DIRECTORY: Final = "/models"
 _SYNTHETIC_SCRIPT: Final = "/opt/hearth/synthetic_model.py"
@@ -34,8 +35,6 @@ _ENTRY_SETTINGS: Final = "/etc/hearth/engine.json"
 _LOCKS: Final = "/run/hearth/locks"
 # Time for requests in flight before the engine ends; the container's own stop time-out is longer.
 _DRAIN_SHARE: Final = 0.5
-# The job under which Prometheus finds what the entry points say of their engines.
-SUPERVISION: Final = "supervision"
 _SEVERAL: Final = 2
 _READY_TIMEOUT: Final = "VLLM_ENGINE_READY_TIMEOUT_S"
 Flag = str | int | float | bool

@@ -250,12 +250,12 @@ def _replaced(before: _Running, after: _Running) -> tuple[ContainerRow, ...]:
 def _differences(
     before: Workload | None, after: Workload | None, flags: tuple[Mapping[str, Value], Mapping[str, Value]]
 ) -> Iterable[str]:
-    """Yield the fields that differ, and in place of the command the flags that do."""
+    """Yield the fields that differ, and in place of the entry point's settings file the flags that do."""
     if before is None or after is None:
         return
     changed = [flag for flag in {**flags[0], **flags[1]} if flags[0].get(flag) != flags[1].get(flag)]
     for field in fields(Workload):
-        if getattr(before, field.name) != getattr(after, field.name) and not (field.name == "command" and changed):
+        if getattr(before, field.name) != getattr(after, field.name) and not (field.name == "files" and changed):
             yield field.name
     yield from (f"--{flag} {flags[0].get(flag, 'unset')} → {flags[1].get(flag, 'unset')}" for flag in changed)
 

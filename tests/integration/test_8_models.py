@@ -88,6 +88,8 @@ def test_what_cannot_be_fetched_ends_up_before_any_engine_is_touched(
     stack: TestStack, source: str, cause: str, words: list[str]
 ) -> None:
     before = stack.containers()["first"]
+    up(stack, doomed=engine(source=source))
+    # Nothing has changed since, and it is tried again, not taken for done.
     told = up(stack, doomed=engine(source=source))
     assert not told.startswith("exit 0"), told
     for word in (f"fetch failed ({cause})", *words):

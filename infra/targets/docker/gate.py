@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 _POLL_S: Final = 2.0
 _PROGRESS_S: Final = 15.0
 _LOG_LINES: Final = 25
+# A restarted daemon is back within seconds, and ssh within its own retries.
+_AWAY_S: Final = 60.0
 
 
 def hooks(workload: Workload, container_name: str, socket: str) -> pulumi.ResourceHookBinding | None:
@@ -40,42 +41,64 @@ def hooks(workload: Workload, container_name: str, socket: str) -> pulumi.Resour
     return pulumi.ResourceHookBinding(after_create=[hook], after_update=[hook])
 
 
-def verify(workload: Workload, container: pulumi_docker.Container, container_name: str, socket: str) -> None:
-    """Wait for an engine that this `up` didn't touch as well: one that failed since must not look like success."""
-    if workload.supervised:
+def verify(
+    workload: Workload, container: pulumi_docker.Container, container_name: str, socket: str
+) -> pulumi.Input[pulumi.Resource]:
+    """Look at what this `up` didn't touch as well: what failed since, or then, must not look like success.
 
-        async def wait(container_id: str) -> str:
-            try:
-                await _waited(workload, container_name, socket)
-            except RuntimeError as error:
-                # Told as it is: what fails outside of a hook is shown with a traceback else.
-                raise pulumi.RunError(str(error)) from None
-            return container_id
+    Returns what those depend on that come after it: of a step, that it has ended well. One that failed is tried again.
+    """
 
-        container.id.apply(wait)  # type: ignore[arg-type]  # an Input may be awaited; mypy can't tell of what
+    async def wait(_: str) -> pulumi.Resource:
+        try:
+            await _waited(workload, container_name, socket, may_start=True)
+        except RuntimeError as error:
+            # Told as it is: what fails outside of a hook is shown with a traceback else.
+            raise pulumi.RunError(str(error)) from None
+        return container
+
+    if not workload.supervised and not workload.one_shot:
+        return container
+    verified: pulumi.Output[pulumi.Resource] = container.id.apply(wait)
+    return verified if workload.one_shot else container
 
 
-async def _waited(workload: Workload, container_name: str, socket: str) -> None:
+async def _waited(workload: Workload, container_name: str, socket: str, *, may_start: bool = False) -> None:
     # A thread of its own: the loop's pool has four more than there are cores, and a whole stack waits at once.
     with ThreadPoolExecutor(max_workers=1) as own:
-        await asyncio.get_running_loop().run_in_executor(own, _wait, workload, container_name, socket)
+        await asyncio.get_running_loop().run_in_executor(own, _wait, workload, container_name, socket, may_start)
 
 
 def _is_told(workload: Workload) -> bool:
     return workload.probe is not None or workload.one_shot
 
 
-def _wait(workload: Workload, container_name: str, socket: str) -> None:
+def _wait(workload: Workload, container_name: str, socket: str, may_start: bool) -> None:  # noqa: FBT001 - an executor's call
     import docker  # noqa: PLC0415 - a preview never waits, and must not pay for this import
 
     client = docker.DockerClient(base_url=socket, use_ssh_client=socket.startswith("ssh://"), version="auto")
-    look = supervision.Look(workload) if workload.supervised else _looks_done if workload.one_shot else _looks_healthy
+    look = supervision.Look(workload) if workload.supervised else looks_done if workload.one_shot else _looks_healthy
     told = began = time.monotonic()
     try:
+        if may_start and workload.one_shot:
+            try:
+                start_again(client.containers.get(container_name))
+            except docker.errors.NotFound:
+                # `docker container prune` takes what has ended; its work is done.
+                return
+        seen = began
         while True:
-            container = client.containers.get(container_name)
-            waited_s = time.monotonic() - began
-            progress = look(workload, container, waited_s)
+            try:
+                container = client.containers.get(container_name)
+                progress = look(workload, container, time.monotonic() - began)
+                seen = time.monotonic()
+            except docker.errors.NotFound:
+                raise RuntimeError(f"{workload.instance}: its container was removed meanwhile") from None
+            except (docker.errors.DockerException, OSError) as error:
+                # A lost connection or a restarted daemon: the container goes on meanwhile.
+                if time.monotonic() - seen > _AWAY_S:
+                    raise RuntimeError(f"{workload.instance}: its host doesn't answer: {error}") from None
+                progress = "its host doesn't answer"
             if progress is None:
                 return
             if time.monotonic() - told > _PROGRESS_S:
@@ -86,10 +109,7 @@ def _wait(workload: Workload, container_name: str, socket: str) -> None:
         client.close()
 
 
-Look = Callable[[Workload, "Container", float], str | None]
-"""Looks once: None when all is well, else what it is busy with; raises RuntimeError when that will never be."""
-
-
+# A look returns None when all is well, else what the container is busy with; it raises RuntimeError when that will never be.
 def _looks_healthy(workload: Workload, container: Container, waited_s: float) -> str | None:
     state: dict[str, Any] = container.attrs["State"]
     health = state.get("Health", {}).get("Status")
@@ -102,11 +122,13 @@ def _looks_healthy(workload: Workload, container: Container, waited_s: float) ->
     return _in_time(workload, container, waited_s, "not healthy yet")
 
 
-def _looks_done(workload: Workload, container: Container, waited_s: float) -> str | None:
+def looks_done(workload: Workload, container: Container, waited_s: float) -> str | None:
+    """Look at a step that runs to its end."""
     state: dict[str, Any] = container.attrs["State"]
     if not state["Running"] and not state["ExitCode"]:
         return None
     policy = container.attrs["HostConfig"]["RestartPolicy"]
+    # Without a maximum (0) Docker goes on for ever; people are told at its first end.
     is_last = policy["Name"] != "on-failure" or container.attrs["RestartCount"] >= policy["MaximumRetryCount"]
     if not state["Running"] and is_last:
         raise _failed(workload, container, _end(state))
@@ -114,9 +136,18 @@ def _looks_done(workload: Workload, container: Container, waited_s: float) -> st
     return _in_time(workload, container, waited_s, last.removeprefix("hearth: ") or "runs")
 
 
+def start_again(container: Container) -> None:
+    """Start a step that has ended badly: the container is as declared, so that nothing else would."""
+    state: dict[str, Any] = container.attrs["State"]
+    if not state["Running"] and not state["Restarting"] and state["ExitCode"]:
+        container.start()
+
+
 def _in_time(workload: Workload, container: Container, waited_s: float, doing: str) -> str:
     if waited_s > workload.start_timeout_s:
-        raise _failed(workload, container, f"{doing} within {workload.start_timeout_s:.0f} s (restart.timeout_start)")
+        raise _failed(
+            workload, container, f"{doing} after {workload.start_timeout_s:.0f} s, all it has (restart.timeout_start)"
+        )
     return f"{doing}, {waited_s:.0f} of {workload.start_timeout_s:.0f} s"
 
 

@@ -181,7 +181,8 @@ def _card_names(workload: Workload) -> dict[str, str]:
 def _healthcheck(probe: Probe, start_timeout_s: float) -> dict[str, Any]:
     url = f"http://127.0.0.1:{probe.port}{probe.path}"
     clients = {
-        "curl": ["curl", "-fsS", "-o", "/dev/null", url],
+        # The container's own proxy isn't for its loopback.
+        "curl": ["curl", "-fsS", "--noproxy", "*", "-o", "/dev/null", url],
         "wget": ["wget", "-q", "-O", "/dev/null", url],
         "python3": ["python3", "-c", f"import urllib.request as r; r.urlopen({url!r}, timeout={probe.timeout_s:g})"],
     }

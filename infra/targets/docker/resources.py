@@ -21,7 +21,7 @@ def declare_resources(deployment: Deployment, parent: pulumi.Resource) -> None:
     names = Names(deployment.project, deployment.stack)
     hosts = sorted({workload.host for workload in deployment.workloads})
     sites = {host: _Site(deployment, names, host, parent) for host in hosts}
-    made: dict[str, docker.Container] = {}
+    made: dict[str, pulumi.Input[pulumi.Resource]] = {}
     for workload in _in_order(deployment.workloads):
         site = sites[workload.host]
         made[workload.instance] = site.container(workload, [made[other] for other in workload.after])
@@ -62,8 +62,10 @@ class _Site:
         self._images: dict[str, docker.RemoteImage] = {}
         self._volumes: dict[str, docker.Volume] = {}
 
-    def container(self, workload: Workload, after: list[docker.Container]) -> docker.Container:
-        """Declare one container and the gate that waits until it is healthy."""
+    def container(
+        self, workload: Workload, after: list[pulumi.Input[pulumi.Resource]]
+    ) -> pulumi.Input[pulumi.Resource]:
+        """Declare one container and the gate that waits until it is healthy; returns what others depend on."""
         arguments: dict[str, Any] = container(workload, self._names, self._deployment.root)
         for mount in arguments["volumes"]:
             if "volume_name" in mount:
@@ -83,9 +85,9 @@ class _Site:
             opts=pulumi.ResourceOptions.merge(self._options, options),
             **arguments,
         )
-        if not pulumi.runtime.is_dry_run():
-            gate.verify(workload, made, arguments["name"], self._socket)
-        return made
+        if pulumi.runtime.is_dry_run():
+            return made
+        return gate.verify(workload, made, arguments["name"], self._socket)
 
     def _uploads(self, workload: Workload) -> list[Any]:
         known = self._deployment.secrets

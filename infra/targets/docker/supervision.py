@@ -44,6 +44,8 @@ class Look:
         end = status["last_end"]
         if end is not None and (status["state"] in _ENDED or end["at"] > self._began):
             raise RuntimeError(f"{self._instance}: {end_text(status)}")
+        if status["state"] == "failed":
+            raise RuntimeError(f"{self._instance}: failed, {status['detail']}")
         return self._progress(status, workload.start_timeout_s, waited_s)
 
     def _progress(self, status: dict[str, Any], timeout_s: float, waited_s: float) -> str:

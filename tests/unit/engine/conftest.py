@@ -30,6 +30,7 @@ class Supervised:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port, self.status_port = free_ports(2)
         self.lines: list[tuple[float, str]] = []
+        self.environment = promise.pop("environment", {})
         limits = {
             "policy": "always",
             "restart_sec_s": 0.2,
@@ -62,7 +63,14 @@ class Supervised:
         file.write_text(json.dumps(self.settings))
         # A package is imported from where people keep it: bytecode beside the source would be in their way.
         argv = [sys.executable, "-B", str(ENTRY_POINT), str(file)]
-        self.ran = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.ran = subprocess.Popen(
+            argv,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            env={**os.environ, **self.environment},
+        )
         self._reader = threading.Thread(target=self._read, args=(self.ran,), daemon=True)
         self._reader.start()
 

@@ -14,8 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from infra.catalogue.rendered import _FIELDS as CATALOGUE_FIELDS
 from infra.services.assets.engine.causes import RECENT_LINES, TABLE, Cause, Ending, Evidence
 from infra.services.assets.engine.lines import LONGEST, mask, parse, tidy
+from infra.services.assets.engine.values import _FIELDS as FIELDS
 
 CASES = Path(__file__).with_name("cases")
 FILES = sorted(CASES.rglob("*.json"))
@@ -186,3 +188,17 @@ def test_an_error_glued_to_a_progress_bar_is_read_and_one_that_a_user_quotes_is_
     assert cause([f"Capturing CUDA graphs (decode, FULL):  92%|█| 47/51 [00:01<00:00]{error}"]).name == "kv_too_small"
     asked = f"INFO 04-12 18:37:02 [logger.py:39] Received request x: prompt: '{error}'"
     assert cause([asked]).name == "unknown"
+
+
+def test_an_engine_that_is_up_and_answers_nothing_is_not_called_slow() -> None:
+    evidence = Evidence("coder")
+    evidence.read("INFO:     Application startup complete.")
+    cause = evidence.cause(Ending(None, None, "start timeout", 0, was_serving=False, limit_s=600.0))
+    assert cause.says == "not serving after 600 s, still without an answer to its first question"
+
+
+def test_flags_stand_below_the_same_fields_here_and_in_the_catalogue() -> None:
+    """The entry point is uploaded alone, so it has a table of its own."""
+    shared = FIELDS.keys() & CATALOGUE_FIELDS.keys()
+    assert len(shared) > 10
+    assert {flag: FIELDS[flag] for flag in shared} == {flag: CATALOGUE_FIELDS[flag] for flag in shared}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.plan.restarts import Promise as PlannedPromise
 from infra.services.assets.engine.limits import History, Promise
 
 PROMISE = Promise(
@@ -43,6 +44,20 @@ def test_starts_in_the_future_do_not_count() -> None:
 @pytest.mark.parametrize(("starts", "delay"), [(0, 5), (1, 5), (2, 10), (3, 20), (4, 40), (7, 300), (90, 300)])
 def test_the_wait_doubles_up_to_its_maximum(starts: int, delay: float) -> None:
     assert PROMISE.delay_s([1.0] * starts, 2.0) == delay
+
+
+@pytest.mark.parametrize("interval_s", [0.0, 5 * (900 + 30 + 300.0)])
+@pytest.mark.parametrize("lasts_s", [2.0, 200.0, 900.0])
+def test_the_waits_of_a_doomed_engine_are_those_that_the_plan_reckons_with(interval_s: float, lasts_s: float) -> None:
+    promise = replace(PROMISE, start_limit_interval_s=interval_s)
+    planned = PlannedPromise(**asdict(promise))
+    starts, now, waits = [0.0], lasts_s, []
+    while promise.may_start(starts, now) and len(starts) < 12:
+        waits.append(promise.delay_s(starts, now))
+        starts.append(now + waits[-1])
+        now = starts[-1] + lasts_s
+    assert len(waits) == (11 if not interval_s else 4)
+    assert waits == [planned.delay_s(restart) for restart in range(1, len(waits) + 1)]
 
 
 def test_the_wait_is_short_again_when_old_starts_have_left_the_interval() -> None:

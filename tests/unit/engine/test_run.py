@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -42,10 +43,17 @@ def test_a_model_without_a_chat_template_completes_text(supervise: Supervise) ->
     one.until_printed("asked /v1/completions tiny")
 
 
+def test_the_engine_is_asked_without_the_proxy_of_its_environment(supervise: Supervise) -> None:
+    one = supervise("serves", environment={"http_proxy": "http://127.0.0.1:9", "no_proxy": ""})
+    one.until_state("running")
+
+
 def test_an_open_port_without_an_answer_is_no_start(supervise: Supervise) -> None:
     one = supervise("mute", timeout_start_s=4.0, start_limit_burst=1)
     status = one.until_state("failed")
     assert status["last_end"]["cause"] == "start_timeout"
+    # What it said instead of an answer is all that people have to go by.
+    assert any("EngineCore encountered an issue" in line for line in status["last_end"]["lines"])
     assert status["start_s"] is None
     assert one.get("/health")[0] == 503
 
@@ -76,8 +84,23 @@ def test_a_restarted_container_does_not_forget_the_limit(supervise: Supervise) -
     one.stop()
     one.lines.clear()
     one.start()
-    one.until_state("failed")
+    status = one.until(lambda status: status["state"] == "failed" and one.ran.poll() is None, "the record's verdict")
     assert not [text for _, text in one.lines if text.startswith("program ")]
+    assert status["last_end"]["cause"] == "bad_flag"
+
+
+def test_a_lock_that_cannot_be_had_is_an_end_with_a_reason(supervise: Supervise, tmp_path: Path) -> None:
+    (tmp_path / "locks").write_text("a file where a folder should be")
+    one = supervise("serves")
+    status = one.until_state("failed")
+    assert status["starts"] == 2
+    assert f"{tmp_path}/locks: File exists" in status["last_end"]["lines"]
+
+
+def test_words_that_the_locale_lacks_do_not_end_it(supervise: Supervise) -> None:
+    one = supervise("", command=["kein-Prögramm"], start_limit_burst=1, environment={"PYTHONIOENCODING": "ascii"})
+    one.until_state("failed")
+    assert any("kein-Prögramm" in text for _, text in one.lines)
 
 
 def test_a_hangup_makes_a_failed_one_try_again(supervise: Supervise) -> None:

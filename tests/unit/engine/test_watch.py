@@ -69,3 +69,12 @@ def test_silence_is_no_progress() -> None:
 
 def test_one_step_ends_the_stall() -> None:
     assert seen([Sample(1, 7)] * 11 + [Sample(1, 8)]) == 0
+
+
+def test_time_in_which_nobody_looked_is_no_stall() -> None:
+    """A paused container: its clock goes on, and neither the engine nor its watcher does."""
+    progress = Progress(0.0)
+    progress.see(Sample(1, 7), 5.0)
+    assert progress.stalled_s(5.0 + 3600) <= 30
+    progress.see(Sample(1, 7), 5.0 + 3600)
+    assert progress.stalled_s(5.0 + 3600) <= 30

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from infra.config.models import ModelServer
 from infra.interval import GIB, Interval
 from infra.memory.engine import Card
+from infra.plan import Placement, Shared, make_plan
 from infra.plan.cards import card_of
-from infra.plan.specs import Shared, engines_of
+from infra.plan.specs import engines_of
 from infra.plan.start_budget import StartBudget, minutes, start_budget
-from tests.unit.plan.stacks import LLAMA_8B, LLAMA_70B, QWEN_14B, config_of
+from tests.unit.plan.stacks import LLAMA_8B, LLAMA_70B, QWEN_14B, config_of, engine, host
 
 ENGINES = engines_of(config_of({}), Shared(), Path())
 
@@ -63,7 +64,6 @@ def test_without_compilation_graphs_are_not_captured_either() -> None:
 def test_a_model_of_the_hub_is_fetched_before_its_start_and_a_directory_is_not() -> None:
     fetched = budget(LLAMA_70B)
     assert fetched.download_s == pytest.approx(300 + 131.4 * 1024 / 4, rel=0.01)
-    assert fetched.total_s == fetched.download_s + fetched.start_s
     assert budget("/models/llama").download_s == 0
     assert budget("synthetic", device="cpu").download_s == 0
 
@@ -103,10 +103,21 @@ def test_more_bytes_never_give_a_smaller_budget(sizes: list[int], more: dict[str
         for size in sorted(sizes)
     )
     assert small.read_bytes <= large.read_bytes
-    for part in ("download_s", "load_s", "compile_s", "warm_s", "start_s", "total_s"):
+    for part in ("download_s", "load_s", "compile_s", "warm_s", "start_s"):
         assert getattr(small, part) <= getattr(large, part)
     if large.read_bytes - small.read_bytes >= GIB:
-        assert small.total_s < large.total_s
+        assert small.start_s < large.start_s
+
+
+def test_an_engine_that_downloads_for_itself_has_the_time_for_it() -> None:
+    def placed(source: str, shared: Shared | None = None) -> Placement:
+        config = config_of({"chat": engine(source, tensor_parallel=4)}, {"box": host(4)})
+        return make_plan(config, "hearth", "test", shared=shared).placements[0]
+
+    fetched, itself = placed(LLAMA_70B), placed(LLAMA_70B, Shared(fetches=False))
+    assert itself.start_timeout_s == fetched.start_timeout_s + fetched.start.download_s
+    elsewhere = placed("s3://bucket/llama")
+    assert elsewhere.start_timeout_s > elsewhere.start.download_s > 0
 
 
 def test_limits_are_whole_minutes_and_never_rounded_down() -> None:

@@ -13,7 +13,8 @@ from infra.config.load import Written
 from infra.errors import Severity
 from infra.pipeline import Built, build
 from infra.services import registry
-from infra.services.assets.engine.settings import read
+from infra.services.assets.engine.settings import SETTINGS_FILE, read
+from infra.services.assets.engine.settings import Settings as EntrySettings
 from infra.services.base import STATUS_FILE, Workload
 from infra.targets.docker.mapping import Names, container
 from tests.golden_files import ROOT
@@ -205,3 +206,11 @@ def test_a_flag_that_the_version_lacks_is_left_out(version: str, *, drains: bool
     )
     workload = next(workload for workload in built.workloads if workload.instance == "a-0")
     assert ("--shutdown-timeout" in engine_settings(workload)["command"]) is drains
+
+
+def test_the_entry_point_looks_where_its_files_are_put() -> None:
+    """It is uploaded alone, so it has the paths of its own."""
+    engine = next(one for one in made().workloads if one.instance == "e")
+    assert str(SETTINGS_FILE) in {file.path for file in engine.files}
+    assert str(EntrySettings.locks) in {volume.path for volume in engine.volumes}
+    assert str(EntrySettings.status_file) == STATUS_FILE

@@ -78,6 +78,9 @@ def test_without_the_step_engines_fetch_for_themselves() -> None:
     assert "prefetch-m" not in workloads
     assert workloads["m"].after == ()
     assert "HF_HUB_OFFLINE" not in workloads["m"].environment
+    # The download is part of their start then.
+    fetched = declared({"m": {"source": LLAMA, "context": 8192}})
+    assert workloads["m"].start_timeout_s > fetched["m"].start_timeout_s + 3600
 
 
 def test_a_mirror_and_a_proxy_are_told_to_the_step() -> None:

@@ -50,7 +50,7 @@ def status(state: str, **more: Any) -> dict[str, Any]:
 
 
 def look(told: Told, waited_s: float = 1.0, at: Look | None = None) -> str | None:
-    return (at or Look(WORKLOAD))(WORKLOAD, told, waited_s)  # type: ignore[arg-type]  # Told is no Container
+    return (at or Look(WORKLOAD))(WORKLOAD, told, waited_s)
 
 
 def test_an_engine_that_answers_is_up() -> None:
@@ -104,6 +104,11 @@ def test_an_end_stops_the_wait_with_cause_edit_and_lines(state: str, again: str)
     )
 
 
+def test_one_that_is_out_of_starts_stops_the_wait_even_without_a_recorded_end() -> None:
+    with pytest.raises(RuntimeError, match="coder: failed, 5 starts within the limit's interval"):
+        look(Told(status("failed", detail="5 starts within the limit's interval")))
+
+
 def test_a_container_that_has_ended_stops_the_wait() -> None:
     with pytest.raises(RuntimeError, match="coder: its container has ended with code 137"):
         look(Told(None, is_running=False, code=137))
@@ -123,4 +128,4 @@ def test_one_look_that_fails_is_no_silence() -> None:
 
 
 def test_half_a_file_is_no_status() -> None:
-    assert read_status(Told('{"state": "run')) is None  # type: ignore[arg-type]  # Told is no Container
+    assert read_status(Told('{"state": "run')) is None

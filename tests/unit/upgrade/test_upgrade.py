@@ -104,6 +104,7 @@ def test_a_downgrade_names_what_is_replaced_and_what_still_fits(shipped: Asked) 
     assert shipped.code == 0
     changed = {row["instance"]: row["what"] for row in answer["containers"]["replaced"]}
     assert {"image", "--shutdown-timeout 30 → unset"} <= set(changed["coder"])
+    assert "files" not in changed["coder"]
     assert any(what.startswith("--gpu-memory-utilization 0.") for what in changed["coder"])
     assert {row["instance"]: row["after"]["verdict"] for row in answer["memory"]} == {
         "coder": "fits",

@@ -9,7 +9,8 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from .watch import answers
+from .lines import mask
+from .watch import NO_ANSWER, answers, read
 
 _SHORT = 300
 _PERIOD_S = 1.0
@@ -74,12 +75,18 @@ def _post(port: int, path: str, body: dict[str, Any], timeout_s: float) -> None:
     url = f"http://127.0.0.1:{port}{path}"
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)
     try:
-        with urllib.request.urlopen(request, timeout=timeout_s) as reply:  # noqa: S310 - loopback
-            answer = json.loads(reply.read())
-    except urllib.error.HTTPError as error:
-        said = error.read().decode(errors="replace")[:_SHORT]
-        raise UnansweredError(f"{path} answers {error.code}: {said}") from None
-    except (OSError, ValueError) as error:
-        raise UnansweredError(f"{path} doesn't answer: {error}") from None
-    if not (answer.get("choices") or answer.get("data")):
+        answer = json.loads(read(request, timeout_s))
+    except NO_ANSWER as error:
+        raise UnansweredError(mask(_said(path, error))) from None
+    if not isinstance(answer, dict) or not (answer.get("choices") or answer.get("data")):
         raise UnansweredError(f"{path} answers without a result")
+
+
+def _said(path: str, error: Exception) -> str:
+    if not isinstance(error, urllib.error.HTTPError):
+        return f"{path} doesn't answer: {error}"
+    try:
+        body = error.read().decode(errors="replace")
+    except NO_ANSWER:
+        body = error.reason
+    return f"{path} answers {error.code}: {body}"[:_SHORT]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .lines import Line, pieces
 from .memory_rules import MEMORY_RULES
-from .reading import Reading
+from .reading import PHASES, Reading
 from .rule import MODEL, Rule
 from .start_rules import RULES
 from .values import fill
@@ -177,6 +177,8 @@ class Evidence:
     def _start_timeout(self, ending: Ending) -> Cause:
         reading = self._reading
         where = f"{reading.phase} ({reading.detail})" if reading.detail else reading.phase
+        if reading.phase == PHASES[-1]:
+            where = "without an answer to its first question"
         return self._make(
             "start_timeout",
             f"not serving after {ending.limit_s:g} s, still {where}",

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -30,6 +31,9 @@ class Child:
             self.pid = os.posix_spawnp(
                 argv[0], list(argv), os.environ, file_actions=actions, setsid=True, setsigmask=[], setsigdef=_DEFAULTS
             )
+        except OSError:
+            os.close(reading)
+            raise
         finally:
             os.close(writing)
         self._reader = threading.Thread(target=_read, args=(reading, on_line), daemon=True, name="log")
@@ -41,7 +45,9 @@ class Child:
         return self.status is not None
 
     def send(self, number: int) -> None:
-        """Send a signal to the program itself, which knows its workers."""
+        """Send a signal to the program itself, which knows its workers. Once reaped, its number may be another's."""
+        if self.has_ended:
+            return
         with suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
@@ -86,6 +92,7 @@ def _kill(target: int) -> bool:
 
 
 def _read(number: int, on_line: Callable[[str], None]) -> None:
+    """Pass on what a program prints. It ends with the pipe alone: a pipe that nobody reads stops its writer."""
     rest = b""
     out = sys.stdout.buffer
     while True:
@@ -99,7 +106,14 @@ def _read(number: int, on_line: Callable[[str], None]) -> None:
         if len(rest) > _LONGEST_LINE:
             lines, rest = [*lines, rest], b""
         for line in lines:
-            on_line(line.decode(errors="replace"))
+            _hand_on(line, on_line)
     if rest:
-        on_line(rest.decode(errors="replace"))
+        _hand_on(rest, on_line)
     os.close(number)
+
+
+def _hand_on(line: bytes, on_line: Callable[[str], None]) -> None:
+    try:
+        on_line(line.decode(errors="replace"))
+    except Exception:  # a line that nobody foresaw costs what it would have told, not the engine
+        traceback.print_exc()

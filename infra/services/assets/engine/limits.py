@@ -9,6 +9,9 @@ from pathlib import Path
 
 from .files import replace_text
 
+# 5 s have become 5 min after six doublings, 1 s after nine.
+_STARTS_TO_LONGEST_WAIT = 10
+
 
 @dataclass(frozen=True)
 class Promise:
@@ -37,7 +40,9 @@ class Promise:
 
     def delay_s(self, starts: Sequence[float], now: float) -> float:
         """Return the wait before the next start: restart_sec, doubled with every start that still counts."""
-        window_s = self.start_limit_interval_s or self.restart_max_delay_s
+        # Without a limit the window is as long as the plan's own would be for enough starts to reach the longest wait.
+        longest_s = self.timeout_start_s + self.timeout_stop_s + self.restart_max_delay_s
+        window_s = self.start_limit_interval_s or _STARTS_TO_LONGEST_WAIT * longest_s
         counted = sum(1 for start in starts if 0 <= now - start < window_s)
         grown = self.restart_sec_s * 2.0 ** min(max(0, counted - 1), 32)
         return max(self.restart_sec_s, min(grown, self.restart_max_delay_s))

@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 _NODES = Path("/sys/devices/system/node")
@@ -42,7 +43,10 @@ class DeviceLocks:
         return self._names
 
     def take(self) -> bool:
-        """Take what is free, in order; True when all of it is held. Those already taken are kept meanwhile."""
+        """Take what is free, in order; True when all of it is held. Those already taken are kept meanwhile.
+
+        Raises OSError where the folder or a file can't be made.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
         for name in self._names:
             if name not in self._held and not self._take(name):
@@ -64,9 +68,11 @@ class DeviceLocks:
             self.holder = os.read(number, 200).decode(errors="replace").strip() or "somebody"
             os.close(number)
             return False
-        os.ftruncate(number, 0)
-        os.write(number, self._owner.encode())
         self._held[name] = number
+        # Who has it is for people; a full disk mustn't keep it from being had.
+        with suppress(OSError):
+            os.ftruncate(number, 0)
+            os.write(number, self._owner.encode())
         return True
 
 

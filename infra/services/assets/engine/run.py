@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -35,7 +36,7 @@ class StopAskedError(Exception):
 
 
 class TryAgainError(Exception):
-    """SIGHUP while nothing runs: start anew, with a clean record."""
+    """SIGHUP to one that has given up: start anew, with a clean record."""
 
 
 class EngineEndedError(Exception):
@@ -66,7 +67,6 @@ class Supervisor:
 
     def run(self) -> int:
         """Keep the engine running as promised; returns the exit status once the container is to stop."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         status.serve(self._status, self._wanted.status_port)
         try:
             while True:
@@ -93,7 +93,7 @@ class Supervisor:
             self._delay()
 
     def _start(self) -> None:
-        self._queue()
+        cannot_lock = self._queue()
         self._evidence, self._reading = Evidence(self._wanted.model), Reading()
         self._lines.clear()
         self._history.add(time.time())
@@ -106,6 +106,8 @@ class Supervisor:
             starts_in_interval=self._promise.recent(self._history.starts, time.time()),
             next_start_at=None,
         )
+        if cannot_lock:
+            self._fail(cannot_lock)
         began = time.monotonic()
         deadline = began + self._promise.timeout_start_s
         if self._wanted.prepare:
@@ -117,11 +119,19 @@ class Supervisor:
         self._status.set(state="running", phase="serving", detail="", start_s=round(start_s, 1))
         _say(f"serving after {start_s:.0f} s")
 
-    def _queue(self) -> None:
-        """Wait for the cards; not counted in the start's time-out, for it is somebody else's start."""
+    def _queue(self) -> str:
+        """Wait for the cards; not counted in the start's time-out, for it is somebody else's start.
+
+        Returns why there is no lock to be had (a folder that can't be written), which is an end like any other.
+        """
         self._status.set(state="queued", phase="launching", detail="")
         began, said = time.monotonic(), -math.inf
-        while not self._locks.take():
+        while True:
+            try:
+                if self._locks.take():
+                    break
+            except OSError as error:
+                return f"{error.filename or self._wanted.locks}: {error.strerror}"
             if time.monotonic() - said > _SAID_EVERY_S:
                 said = time.monotonic()
                 _say(f"waits until {self._locks.holder} has started on {', '.join(self._locks.names)}")
@@ -129,6 +139,7 @@ class Supervisor:
             self._pause(_LOCK_PERIOD_S)
         self._status.set(lock_holder=None, lock_wait_s=round(time.monotonic() - began, 1))
         _say(f"holds {', '.join(self._locks.names)} while it starts")
+        return ""
 
     def _prepare(self, deadline: float) -> None:
         preparing = self._spawn(self._wanted.prepare)
@@ -141,11 +152,16 @@ class Supervisor:
         wanted = self._wanted
         first = ask.FirstAnswer(wanted.port, wanted.model, wanted.kind, self._promise.timeout_start_s)
         first.start()
+        told = ""
         try:
             while not first.is_there:
                 self._tick(_TICK_S, deadline)
                 if first.is_warming:
                     self._status.set(phase="warming", detail=first.said or "first answer")
+                    if first.said != told:
+                        told = first.said
+                        self._lines.append(told)
+                        _say(told)
                 else:
                     self._status.set(phase=self._reading.phase, detail=self._reading.detail)
                 self._raise_if_ended()
@@ -224,9 +240,14 @@ class Supervisor:
         try:
             self._child = child.Child(argv, self._on_line)
         except OSError as error:
-            self._on_line(f"{argv[0]}: {error.strerror}")
-            raise EngineEndedError(Ending(_NOT_FOUND, None, "exit", 0, was_serving=False, limit_s=0.0)) from None
+            self._child = None
+            self._fail(f"{argv[0]}: {error.strerror}")
         return self._child
+
+    def _fail(self, why: str) -> NoReturn:
+        """End a start that no program came to; `why` stands for its last line."""
+        self._on_line(why)
+        raise EngineEndedError(Ending(_NOT_FOUND, None, "exit", 0, was_serving=False, limit_s=0.0))
 
     def _on_line(self, line: str) -> None:
         # What is kept is shown to people, in files and in deployments: no token stays in it.
@@ -268,11 +289,16 @@ class Supervisor:
 
 
 def _say(text: str) -> None:
-    print(f"hearth: {text}.", flush=True)
+    # Words of a log in an image without UTF-8, or a reader that is gone, mustn't end PID 1.
+    with suppress(OSError):
+        sys.stdout.buffer.write(f"hearth: {text}.\n".encode())
+        sys.stdout.buffer.flush()
 
 
 def main() -> int:
     """Run as the settings file says; its path may be given."""
+    # First of all: the kernel drops a signal that PID 1 neither handles nor blocks. Threads inherit the mask.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     file = Path(sys.argv[1]) if len(sys.argv) > 1 else settings.SETTINGS_FILE
     return Supervisor(settings.read(file)).run()
 

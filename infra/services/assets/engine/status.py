@@ -17,6 +17,7 @@ STATES = ("queued", "starting", "running", "stopping", "waiting", "failed", "end
 SCHEMA = 1
 # The gauges that are made of what the engine printed; GiB as it prints them, bytes as Prometheus wants them.
 _GIB = 2**30
+_SILENCE_S = 10.0
 _REPORTED = {
     "weights_gib": ("hearth_engine_weights_bytes", _GIB),
     "kv_cache_gib": ("hearth_engine_kv_cache_bytes", _GIB),
@@ -41,7 +42,8 @@ class Status:
             "starts": 0,
             "starts_in_interval": 0,
             "next_start_at": None,
-            "last_end": None,
+            # A container that comes back, perhaps out of starts already, must still say why its engine ended.
+            "last_end": _last_end(file),
             "start_s": None,
             "lock_wait_s": None,
             "lock_holder": None,
@@ -50,6 +52,8 @@ class Status:
         self._ends: Counter[str] = Counter()
         self.is_healthy = True
         self.stalled_s = 0.0
+        # Until then the file says what was true before the container stopped.
+        self._write()
 
     def __getitem__(self, name: str) -> Any:
         with self._lock:
@@ -102,6 +106,14 @@ class Status:
         replace_text(self._file, json.dumps(self._fields))
 
 
+def _last_end(file: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))["last_end"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return found if isinstance(found, dict) and "cause" in found else None
+
+
 def _page(rows: list[tuple[str, str, str, Any]]) -> str:
     lines, known = [], set()
     for kind, name, labels, value in rows:
@@ -116,6 +128,9 @@ def serve(status: Status, port: int) -> http.server.ThreadingHTTPServer:
     """Answer /health (200 while it serves, else 503) and /metrics on a thread. Logs stay out: they may hold prompts."""
 
     class Answers(http.server.BaseHTTPRequestHandler):
+        # A client that says nothing mustn't keep a thread for ever.
+        timeout = _SILENCE_S
+
         def do_GET(self) -> None:
             if self.path == "/health":
                 self._answer(200 if status.serves else 503, f"{status['state']}\n")

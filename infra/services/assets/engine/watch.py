@@ -6,10 +6,10 @@ live, not that they work. Progress is what counts: requests are there, and neith
 
 from __future__ import annotations
 
+import http.client
 import re
 import threading
 import time
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
@@ -24,6 +24,12 @@ _PROGRESS = (
 _SAMPLE = re.compile(r"^([a-z_:]+)(?:\{[^}]*\})?\s+(\S+)", re.MULTILINE)
 _ANSWER_S = 10.0
 _PERIOD_S = 5.0
+# From one look to the next at most: two questions that nobody answers.
+_LONGEST_LOOK_S = _PERIOD_S + 2 * _ANSWER_S
+# The proxy in an engine's environment is for the hub. It would be asked for its own loopback, and be shown the engine's key.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+# What a server that ends in the middle of an answer, or answers nonsense, does to its client.
+NO_ANSWER = (OSError, ValueError, http.client.HTTPException)
 
 
 @dataclass(frozen=True)
@@ -44,23 +50,28 @@ def sample_of(text: str) -> Sample:
 
 
 class Progress:
-    """Since when nothing has gone on, although something should. Pure: it is told the time."""
+    """For how long nothing has gone on, although something should. Pure: it is told the time.
+
+    Time in which nobody looked doesn't count: a paused container's clock goes on, its engine doesn't.
+    """
 
     def __init__(self, now: float) -> None:
-        self._moved_at = now
+        self._looked_at = now
+        self._stalled_s = 0.0
         self._last: float | None = None
 
     def see(self, sample: Sample | None, now: float) -> None:
         """Take in one look; None when the engine didn't answer in time, which is no progress either."""
+        self._stalled_s, self._looked_at = self.stalled_s(now), now
         if sample is None:
             return
         if sample.outstanding == 0 or sample.progress != self._last:
-            self._moved_at = now
+            self._stalled_s = 0.0
         self._last = sample.progress
 
     def stalled_s(self, now: float) -> float:
         """Return for how long nothing has gone on."""
-        return now - self._moved_at
+        return self._stalled_s + min(now - self._looked_at, _LONGEST_LOOK_S)
 
 
 class Watcher(threading.Thread):
@@ -102,9 +113,14 @@ def _look(port: int) -> Sample | None:
         return None
 
 
+def read(request: urllib.request.Request, timeout_s: float) -> str:
+    """Return the answer to a request within the container; raises what NO_ANSWER lists, HTTPError among it."""
+    with _DIRECT.open(request, timeout=timeout_s) as reply:
+        return str(reply.read().decode(errors="replace"))
+
+
 def _get(port: int, path: str) -> str | None:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=_ANSWER_S) as reply:
-            return str(reply.read().decode(errors="replace"))
-    except (OSError, urllib.error.URLError, ValueError):
+        return read(urllib.request.Request(f"http://127.0.0.1:{port}{path}"), _ANSWER_S)
+    except NO_ANSWER:
         return None
