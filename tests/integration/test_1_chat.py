@@ -6,6 +6,7 @@ import json
 import secrets
 import time
 import urllib.request
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -28,11 +29,12 @@ def test_a_chat_passes_front_door_gateway_and_engine(outputs: dict[str, Any], mo
     assert 0 < answer.json()["usage"]["completion_tokens"] <= 8
 
 
-def test_a_stream_arrives_token_by_token(outputs: dict[str, Any]) -> None:
+def stream(outputs: dict[str, Any], model: str, tokens: int) -> Iterator[bytes]:
+    """Yield the lines of a streamed chat as they come."""
     body = {
-        "model": "tiny-chat",
+        "model": model,
         "messages": [{"role": "user", "content": "go"}],
-        "max_tokens": 32,
+        "max_tokens": tokens,
         "stream": True,
         "ignore_eos": True,
     }
@@ -41,9 +43,13 @@ def test_a_stream_arrives_token_by_token(outputs: dict[str, Any]) -> None:
         data=json.dumps(body).encode(),
         headers={"Content-Type": "application/json", "Authorization": f"Bearer {outputs['masterKey']}"},
     )
-    with urllib.request.urlopen(request, timeout=120) as reply:  # noqa: S310 - loopback
+    with urllib.request.urlopen(request, timeout=180) as reply:  # noqa: S310 - loopback
         assert reply.headers["Content-Type"].startswith("text/event-stream")
-        events = [line[6:].strip() for line in reply if line.startswith(b"data: ")]
+        yield from reply
+
+
+def test_a_stream_arrives_token_by_token(outputs: dict[str, Any]) -> None:
+    events = [line[6:].strip() for line in stream(outputs, "tiny-chat", 32) if line.startswith(b"data: ")]
     assert events[-1] == b"[DONE]"
     assert len(events) > 10
 

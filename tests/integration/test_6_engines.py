@@ -8,7 +8,6 @@ import signal
 import subprocess
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 
 from tests.integration.engines import Engines, engine, engines_only
 from tests.integration.stacks import TestStack, ask, docker
+from tests.integration.test_1_chat import stream
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("tools")]
 
@@ -94,25 +94,6 @@ def steady(engines: Engines) -> Iterator[None]:
     assert engines.status("steady")["starts"] == before
 
 
-def stream(engines: Engines, model: str, tokens: int) -> Iterator[bytes]:
-    """Yield the lines of a streamed chat as they come."""
-    outputs = engines.stack.outputs()
-    body = {
-        "model": model,
-        "messages": [{"role": "user", "content": "go"}],
-        "max_tokens": tokens,
-        "stream": True,
-        "ignore_eos": True,
-    }
-    request = urllib.request.Request(  # noqa: S310 - loopback
-        f"{outputs['gatewayUrl']}/chat/completions",
-        data=json.dumps(body).encode(),
-        headers={"Content-Type": "application/json", "Authorization": f"Bearer {outputs['masterKey']}"},
-    )
-    with urllib.request.urlopen(request, timeout=180) as reply:  # noqa: S310 - loopback
-        yield from reply
-
-
 def up(engines: Engines, **models: Any) -> subprocess.CompletedProcess[str]:
     """Deploy the two, and whatever a test adds."""
     front = int(engines.stack.outputs()["frontDoorUrl"].rpartition(":")[2])
@@ -132,7 +113,7 @@ def test_a_reranker_ranks(engines: Engines) -> None:
 
 def test_a_stop_lets_a_stream_end_and_keeps_its_time(engines: Engines) -> None:
     engines.until_running("victim")
-    lines = stream(engines, "victim", 600)
+    lines = stream(engines.stack.outputs(), "victim", 600)
     first = [next(lines) for _ in range(6)]
     began = time.monotonic()
     stopping = subprocess.Popen(["docker", "stop", "-t", "120", engines.id("victim")], stdout=subprocess.DEVNULL)
@@ -151,7 +132,7 @@ def test_a_frozen_engine_is_started_again_by_its_watchdog(engines: Engines) -> N
     before = engines.until_running("victim")["starts"]
     frozen = engines.processes("victim")
     assert frozen
-    lines = stream(engines, "victim", 600)
+    lines = stream(engines.stack.outputs(), "victim", 600)
     next(lines)
     for process in frozen:
         os.kill(process, signal.SIGSTOP)

@@ -391,11 +391,7 @@ def _raw() -> Iterator[Wrong]:
         beside = {f"Pulumi.{name}.yaml": text for name, text in texts.items()}
         yield Wrong(f"a circle of {length} extends", texts[NAME], "hearth:extends", beside)
     for name, base in {"broken": b"config: [", "a list": b"- x", "empty": b"", "bytes": b"\xff\xfe"}.items():
-        yield Wrong(
-            f"extends a file that is {name}",
-            b"config: {hearth:extends: base}\n",
-            "hearth:extends",
-            {"Pulumi.base.yaml": base},
-        )
+        beside = {"Pulumi.base.yaml": base}
+        yield Wrong(f"extends a file that is {name}", b"config: {hearth:extends: base}\n", "hearth:extends", beside)
     wrong_base = b"config: {hearth:models: {a: {source: synthetic, device: cpu, contxt: 32}}}\n"
     yield Wrong("a slip in the base", b"config: {hearth:extends: base}\n", "a.contxt", {"Pulumi.base.yaml": wrong_base})
