@@ -75,8 +75,8 @@ def test_an_engine_that_ends_stops_up_at_once_and_says_why(small_stack: TestStac
     failed = small_stack.bootstrap("up", check=False)
     text = failed.stdout + failed.stderr
     assert failed.returncode == 1
-    assert "tiny-coder: ended with code" in text
-    assert "/nowhere.jinja" in text
+    assert "tiny-coder: the chat template /nowhere.jinja isn't in the container (bad_flag)" in text
+    assert "Fix: change chat-template in hearth:models.tiny-coder.args" in text
     # Far below the ten minutes that an engine may take to start.
     assert time.monotonic() - started < 240
 
