@@ -15,11 +15,36 @@ from pathlib import Path
 from typing import Final
 
 from tests.integration.stacks import docker
+from tests.tools import require
 
 READY_S: Final = 60
 POOL: Final = "10.199.0.0/17"
 BRIDGE_ADDRESS: Final = "10.199.128.1/24"
 _OWN_TRAFFIC: Final = ("FORWARD", "--source", POOL, "--destination", POOL, "--jump", "ACCEPT")
+_DEFAULT_BRIDGE: Final = "docker0"
+
+
+def _default_bridge() -> str:
+    """Return the address of the machine's docker0; empty where it has none. Nobody may be on it."""
+    folder = Path("/sys/class/net") / _DEFAULT_BRIDGE / "brif"
+    attached = list(folder.iterdir()) if folder.is_dir() else []
+    require(
+        not attached, f"containers are on {_DEFAULT_BRIDGE}, which a second daemon takes away for a moment: stop them"
+    )
+    shown = subprocess.run(
+        ["ip", "-4", "-o", "address", "show", "dev", _DEFAULT_BRIDGE], capture_output=True, text=True, check=False
+    )
+    words = shown.stdout.split()
+    return words[words.index("inet") + 1] if "inet" in words else ""
+
+
+def _restore(address: str) -> None:
+    """Make docker0 anew: Engine 20.10 removes it when a daemon with another bridge starts on data that it has used."""
+    if not address or Path("/sys/class/net", _DEFAULT_BRIDGE).exists():
+        return
+    subprocess.run(["ip", "link", "add", _DEFAULT_BRIDGE, "type", "bridge"], check=True)
+    subprocess.run(["ip", "address", "add", address, "brd", "+", "dev", _DEFAULT_BRIDGE], check=True)
+    subprocess.run(["ip", "link", "set", _DEFAULT_BRIDGE, "up"], check=True)
 
 
 class OwnDaemon:
@@ -53,6 +78,7 @@ class OwnDaemon:
         # The machine's daemon drops what isn't its own traffic, also between two containers on one bridge.
         if subprocess.run(["iptables", "-C", *_OWN_TRAFFIC], capture_output=True, check=False).returncode:
             subprocess.run(["iptables", "-I", *_OWN_TRAFFIC], check=True)
+        kept = _default_bridge()
         argv = ["dockerd", *(f"--{name}={value}" for name, value in options.items())]
         with (self._folder / "dockerd.log").open("ab") as log:
             self._ran = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
@@ -61,6 +87,7 @@ class OwnDaemon:
             assert self._ran.poll() is None, (self._folder / "dockerd.log").read_text()[-2000:]
             assert time.monotonic() < deadline, "the daemon doesn't answer"
             time.sleep(0.2)
+        _restore(kept)
 
     def answers(self) -> bool:
         return (

@@ -61,7 +61,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestStack]:
         made.bootstrap("up")
         # A disk in memory is gone with the last container that has it.
         docker(
-            "run", "-d", *label, "--label", "hearth.instance=keeper", "-v", f"hearth-{made.name}-hub-cache:/cache",
+            "run", "-d", *label, "--label", "hearth.instance=keeper", "--network", "none", "-v", f"hearth-{made.name}-hub-cache:/cache",
             "--entrypoint", "sleep", recipes.reference("base"), "86400",
         )  # fmt: skip
         names = ("--network", f"hearth-{made.name}", "--network-alias", "hub", "--network-alias", "hub-files")
