@@ -13,7 +13,6 @@ from infra.services.assets import synthetic_model
 from tests.integration.engines import Engines, engine, engines_only
 from tests.integration.stacks import ROOT, TestStack, docker
 from tests.integration.test_1_chat import chat
-from tests.ports import free_ports
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("tools")]
 
@@ -39,7 +38,7 @@ CACHE_BYTES = 32 * 2**20
 
 def up(stack: TestStack, **models: Any) -> str:
     """Deploy these models beside the first one; return what was said, after the exit code."""
-    (front,) = free_ports(1)
+    front = int(stack.outputs()["frontDoorUrl"].rpartition(":")[2])
     values = engines_only(first=engine(), **models)
     stack.write({**values, "edge": {"expose": front}, "prefetch": {"endpoint": "http://hub:8080", "spare": "1MiB"}})
     ran = stack.pulumi("up", "--yes", "--skip-preview", check=False)
@@ -88,7 +87,9 @@ def test_what_cannot_be_fetched_ends_up_before_any_engine_is_touched(
     stack: TestStack, source: str, cause: str, words: list[str]
 ) -> None:
     before = stack.containers()["first"]
-    up(stack, doomed=engine(source=source))
+    # The gateway is replaced for the new name: what waits for that is cut off when the step fails, and can be told instead.
+    for _ in range(2):
+        up(stack, doomed=engine(source=source))
     # Nothing has changed since, and it is tried again, not taken for done.
     told = up(stack, doomed=engine(source=source))
     assert not told.startswith("exit 0"), told
