@@ -89,13 +89,17 @@ STATUS_FILE: Final = "/run/hearth/status.json"
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where an instance answers, known before it exists."""
+    """Where an instance answers, known before it exists.
+
+    `metrics_path` is what Prometheus scrapes of it; `probe_url` what a client that has no key may ask it for, whole.
+    """
 
     service: str
     instance: str
     host: str
     port: int
     metrics_path: str | None = None
+    probe_url: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
