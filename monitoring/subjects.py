@@ -33,14 +33,14 @@ class Engine:
     """One engine as it was planned: what its alerts and the comparison with what is seen rest on.
 
     `kv_tokens` and `concurrency` are the ledger's expected values with their bounds, None where nobody knows them;
-    `max_sequences` is its batch, `start_timeout_s` what a start may take, `cards` are UUIDs or numbers.
+    `max_sequences` is its batch (None: unknown), `start_timeout_s` what a start may take, `cards` are UUIDs or numbers.
     """
 
     instance: str
     model: str
     kind: str
     host: str
-    max_sequences: int
+    max_sequences: int | None
     start_timeout_s: float
     kv_tokens: tuple[float, float, float] | None = None
     concurrency: float | None = None
