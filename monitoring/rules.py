@@ -61,7 +61,8 @@ def rule_groups(subjects: Subjects) -> dict[str, Any]:
         # The plan changes with a deploy only; a minute keeps its series from going stale.
         {"name": "hearth-plan", "interval": "1m", "rules": plan},
         {"name": "hearth-objectives", "interval": "30s", "rules": _recorded(late_shares(subjects))},
-        {"name": "hearth", "interval": "15s", "rules": [*_recorded(records(subjects)), *rules]},
+        # At the pace of the scrapes: what they see is told at once.
+        {"name": "hearth", "rules": [*_recorded(records(subjects)), *rules]},
     ]
     return {"groups": [group for group in groups if group["rules"]]}
 

@@ -27,9 +27,10 @@ ROUTES: Final = "/v1/.*|/chat/completions|/embeddings"
 
 KV_NEARLY_FULL: Final = 0.95  # vLLM preempts running requests when the cache is full
 PREEMPTIONS_PER_S: Final = 0.1  # one in ten seconds: work is being done twice
-# vLLM gives up on one step after five minutes (VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS), and so does the entry point's watchdog:
-# people hear of it before the engine is ended.
-STALLED_S: Final = 120
+# Of the watchdog's time, after which the engine is ended: people hear of it before. Without a watchdog, of the five minutes
+# after which vLLM itself gives up on one step (VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS, vllm/envs.py).
+STALLED_SHARE: Final = 0.4
+LONGEST_STEP_S: Final = 300
 STARTS_LOOPING: Final = 3  # starts in a quarter of an hour: one restart may be an accident, two are a pattern
 START_BUDGET_SHARE: Final = 0.8  # of the planned time-out: late, and not given up yet
 # The ledger says that an engine ends between its bounds; a tenth beyond them is no rounding (docs/accuracy.md: 0.6 to 4.7 %).

@@ -33,7 +33,8 @@ class Engine:
     """One engine as it was planned: what its alerts and the comparison with what is seen rest on.
 
     `kv_tokens` and `concurrency` are the ledger's expected values with their bounds, None where nobody knows them;
-    `max_sequences` is its batch (None: unknown), `start_timeout_s` what a start may take, `cards` are UUIDs or numbers.
+    `max_sequences` is its batch (None: unknown), `start_timeout_s` what a start may take, `watchdog_s` how long nothing may go on (0: for ever), `cards` are UUIDs or
+    numbers.
     """
 
     instance: str
@@ -42,6 +43,7 @@ class Engine:
     host: str
     max_sequences: int | None
     start_timeout_s: float
+    watchdog_s: float = 0.0
     kv_tokens: tuple[float, float, float] | None = None
     concurrency: float | None = None
     weights_bytes: float | None = None

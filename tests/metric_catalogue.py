@@ -45,7 +45,9 @@ def _counts(name: str) -> bool:
 
 def _write(job: str, metrics: Mapping[str, str]) -> None:
     file = FOLDER / f"{job}.json"
-    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"version": "", "on_event": {}}
+    content: dict[str, Any] = (
+        json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"version": "", "on_event": {}}
+    )
     recipe = recipes.SERVICES.get("vllm" if job == "supervision" else job)
     if not content["version"] and recipe is not None:
         content["version"] = recipes.find(recipe).version

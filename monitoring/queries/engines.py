@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from monitoring.queries.text import narrowed, quantile, rate
-from monitoring.selectors import ENGINES, STALLED_S, START_BUDGET_SHARE, STARTS_LOOPING
+from monitoring.selectors import ENGINES, START_BUDGET_SHARE, STARTS_LOOPING
 
 # Recorded by the rules, read by alerts and by the overview: cheap over weeks.
 TTFT_RECORD: Final = "model:vllm_ttft_seconds:p95_5m"
@@ -114,7 +114,7 @@ def start_overdue() -> str:
 
 def stalled() -> str:
     """Return for how long engines with requests have got nothing done, in seconds."""
-    return f"hearth_engine_stalled_seconds > {STALLED_S}"
+    return "hearth_engine_stalled_seconds > on (instance) group_left () hearth_plan_stalled_seconds"
 
 
 def cpu_cores(chosen: str = "") -> str:

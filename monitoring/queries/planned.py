@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from monitoring.selectors import APART_SHARE
+from monitoring.selectors import APART_SHARE, LONGEST_STEP_S, STALLED_SHARE
 from monitoring.subjects import Card, Engine, Subjects
 
 
@@ -60,6 +60,7 @@ def _engine(engine: Engine) -> Iterator[Constant]:
         "weights_bytes": engine.weights_bytes,
         "memory_bytes": engine.memory_bytes,
         "start_timeout_seconds": engine.start_timeout_s,
+        "stalled_seconds": STALLED_SHARE * (engine.watchdog_s or LONGEST_STEP_S),
     }
     yield from (Constant(f"hearth_plan_{name}", labels, value) for name, value in figures.items() if value is not None)
 

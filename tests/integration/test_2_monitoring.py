@@ -103,5 +103,3 @@ def test_alerts_reach_the_alertmanager(outputs: dict[str, Any]) -> None:
             return
         time.sleep(2)
     pytest.fail("the Alertmanager never got the Watchdog")
-
-

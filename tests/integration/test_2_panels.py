@@ -61,7 +61,11 @@ def prometheus(outputs: dict[str, Any], watched: monitoring.Subjects) -> str:
 @pytest.fixture(scope="module")
 def recorded(tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[monitoring.Subjects, str]]:
     del tools
-    cards = [monitoring.Card("recorded", str(number), vendor, 80e9, 70e9) for vendor in ("nvidia", "amd") for number in (0, 1)]
+    cards = [
+        monitoring.Card("recorded", str(number), vendor, 80e9, 70e9)
+        for vendor in ("nvidia", "amd")
+        for number in (0, 1)
+    ]
     with replayed(tmp_path_factory.mktemp("recorded"), cards) as found:
         yield found
 
@@ -108,7 +112,9 @@ def test_every_panel_of_what_cannot_run_here_has_a_series_of_recorded_pages(
     pages = frozenset(name for job in watched.jobs for name in catalogues()[job.name].series)
     blank = blank_panels(watched, address)
     # A recorded page holds one program's metrics in part; what the live stack shows needn't be there again.
-    assert {where: one for where, one in blank.items() if metrics_in(one) & (frozenset(NOT_LIVE) | cards_only(pages))} == {}
+    assert {
+        where: one for where, one in blank.items() if metrics_in(one) & (frozenset(NOT_LIVE) | cards_only(pages))
+    } == {}
 
 
 def cards_only(series: frozenset[str]) -> frozenset[str]:
@@ -123,7 +129,11 @@ def test_no_panel_escapes_the_proof(
 
 
 def test_every_record_has_a_series(watched: monitoring.Subjects, prometheus: str) -> None:
-    records = {where: one for where, one in of_rules(watched).items() if where.startswith(("model:", "gateway:", "hearth_plan"))}
+    records = {
+        where: one
+        for where, one in of_rules(watched).items()
+        if where.startswith(("model:", "gateway:", "hearth_plan"))
+    }
     assert len(records) > 20
     assert [where for where, one in records.items() if not query(prometheus, where.partition("/")[0] or one)] == []
 
