@@ -5,17 +5,12 @@ from __future__ import annotations
 import json
 import sys
 import time
-import urllib.parse
 from typing import Any
 
 import pytest
 
-import monitoring
-from infra.config.load import read_stack_file
-from infra.pipeline import build
-from infra.services.subjects import subjects
-from monitoring.queries import in_dashboard
-from tests.integration.stacks import ROOT, TestStack, ask
+from tests.integration import replay
+from tests.integration.stacks import TestStack, ask
 from tests.integration.test_1_chat import chat
 
 pytestmark = pytest.mark.integration

@@ -84,7 +84,7 @@ def values() -> dict[str, Any]:
         "prometheus": {
             "expose": prometheus,
             "scrape_interval": "1s",
-            "alerts": {name: QUICK for name in ("EngineQueueGrowing", "TargetDown", "EngineDown")},
+            "alerts": dict.fromkeys(("EngineQueueGrowing", "TargetDown", "EngineDown"), QUICK),
         },
         "alertmanager": {"webhook_url": "http://hook:9000/", "group_wait": "1s", "group_interval": "2s"},
         "grafana": {"enabled": False, "expose": None},
