@@ -47,5 +47,7 @@ CERTIFICATE_DAYS: Final = 14  # ACME clients renew 30 days before the end: two w
 CERTIFICATE_LAST_DAYS: Final = 3
 # Data-centre cards slow themselves down from about 87 to 90 °C (nvidia-smi -q -d TEMPERATURE, "GPU Slowdown Temp").
 CARD_HOT_CELSIUS: Final = 85
+# The hottest of an AMD card's sensors; Instinct cards slow down from about 100 °C there (amd-smi static --limit).
+JUNCTION_HOT_CELSIUS: Final = 95
 # DCGM tells what it can't read by numbers near 2^63 (dcgm-exporter, "blank" values).
 CARD_BLANK: Final = "1e18"

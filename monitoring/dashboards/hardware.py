@@ -57,7 +57,7 @@ def amd() -> tuple[Panel, ...]:
             "Card memory used", "bytes", "vLLM takes its share at start and keeps it.",
             (cards.amd_memory_used(CHOSEN), _AMD_CARD),
         ),
-        _amd("Temperature", "celsius", "gpu_edge_temperature", "The junction is hotter; the edge is what cooling sees."),
+        _amd("Temperature", "celsius", "gpu_junction_temperature", "The hottest of its sensors."),
         _amd("Power", "watt", "gpu_package_power", "At its limit a card lowers its clock."),
         _amd("Errors not corrected", "short", "gpu_ecc_uncorrect_total", "Any: the card's memory is failing."),
     )  # fmt: skip

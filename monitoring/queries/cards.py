@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import Final
 
 from monitoring.queries.text import narrowed
-from monitoring.selectors import AMD, CARD_BLANK, CARD_HOT_CELSIUS, NVIDIA
+from monitoring.selectors import AMD, CARD_BLANK, CARD_HOT_CELSIUS, JUNCTION_HOT_CELSIUS, NVIDIA
 from monitoring.subjects import Subjects
 
 _MIB: Final = 2**20
 _JOB: Final = {"nvidia": NVIDIA, "amd": AMD}
 # One series that every card has, and the label that names the card by number.
-_SIGN: Final = {"nvidia": "DCGM_FI_DEV_GPU_TEMP", "amd": "gpu_edge_temperature"}
+_SIGN: Final = {"nvidia": "DCGM_FI_DEV_GPU_TEMP", "amd": "gpu_junction_temperature"}
 _NUMBER: Final = {"nvidia": "gpu", "amd": "gpu_id"}
 _UUID: Final = {"nvidia": "UUID", "amd": "gpu_uuid"}
 
@@ -44,7 +44,7 @@ def hot(vendor: str) -> str:
     """Return cards that are about to slow themselves down, in degrees Celsius."""
     if vendor == "nvidia":
         return f"{dcgm('DEV_GPU_TEMP')} > {CARD_HOT_CELSIUS}"
-    return f"{_SIGN['amd']} > {CARD_HOT_CELSIUS}"
+    return f"{_SIGN['amd']} > {JUNCTION_HOT_CELSIUS}"
 
 
 def memory_errors(vendor: str) -> str:
