@@ -7,7 +7,7 @@ from typing import Any
 
 from infra.pipeline import Built
 from infra.services.base import Workload
-from infra.targets.docker.mapping import SECRET_DIRECTORY, Names, container
+from infra.targets.docker.mapping import Names, container, secret_uploads
 
 
 def compose_file(built: Built, secrets: dict[str, str], folder: Path, root: Path) -> dict[str, Any]:
@@ -27,9 +27,7 @@ def compose_file(built: Built, secrets: dict[str, str], folder: Path, root: Path
 def _service(workload: Workload, names: Names, secrets: dict[str, str], folder: Path, root: Path) -> dict[str, Any]:
     made = container(workload, names, root)
     uploads = {file.path: file.content for file in workload.files}
-    uploads |= {
-        f"{SECRET_DIRECTORY}/{key}": secrets[secret.name] for key, secret in workload.secret_environment.items()
-    }
+    uploads |= {path: secrets[secret.name] for path, secret in secret_uploads(workload).items()}
     mounts = []
     for path, content in uploads.items():
         source = folder / workload.instance / path.lstrip("/")

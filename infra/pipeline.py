@@ -144,7 +144,7 @@ def _shared(services: Mapping[str, Any]) -> Shared:
 
 def needed_secrets(workloads: tuple[Workload, ...]) -> tuple[str, ...]:
     """Return the names of the secrets that the workloads use, sorted."""
-    return tuple(sorted({secret.name for workload in workloads for secret in workload.secret_environment.values()}))
+    return tuple(sorted({secret.name for workload in workloads for secret in workload.secrets}))
 
 
 def missing_secret_finding(name: str, severity: Severity) -> Finding:

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from infra.config import strict_yaml
 from infra.config.across import findings_across
@@ -148,7 +149,7 @@ def _finding(model: type[BaseModel], error: dict[str, Any], path: str) -> Findin
     if error["type"] == "extra_forbidden":
         known = {field.alias or name for name, field in owner.model_fields.items()} if owner else set()
         return Finding(where, "is unknown", nearest(location[-1], known))
-    field = owner.model_fields.get(location[-1]) if owner and location else None
+    field = _field(owner, location[-1]) if owner and location else None
     wanted = field.description if field is not None else None
     if error["type"] == "value_error":
         problem, _, fix = str(error["ctx"]["error"]).partition("; ")
@@ -156,6 +157,11 @@ def _finding(model: type[BaseModel], error: dict[str, Any], path: str) -> Findin
     if error["type"] == "missing":
         return Finding(where, "is missing", f"wanted: {wanted}")
     return Finding(where, f"{error['msg'].lower()} (it is {error['input']!r})", f"wanted: {wanted or 'see the schema'}")
+
+
+def _field(owner: type[BaseModel], written: str) -> FieldInfo | None:
+    """Return a field by the name that people write: one that Python has for itself (from) is called otherwise here."""
+    return next((field for name, field in owner.model_fields.items() if written in {name, field.alias}), None)
 
 
 def _in_order(value: Any) -> Any:

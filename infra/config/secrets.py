@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from infra.config.types import is_web_address
 from infra.errors import Finding
 
 _SHORTEST_KEY: Final = 20
@@ -24,11 +25,15 @@ class SecretRef:
 
 @dataclass(frozen=True)
 class SecretSpec:
-    """What a secret is for, and how it can be made: a random key (`sk-…`), a password, or only by its owner."""
+    """What a secret is for, and how it can be made: a random key (`sk-…`), a password, or only by its owner.
+
+    `is_url` says that it is an address that whoever knows it may post to.
+    """
 
     name: str
     description: str
     generate: Literal["key", "password", ""]
+    is_url: bool = False
 
 
 SECRETS: Final = {
@@ -41,6 +46,13 @@ SECRETS: Final = {
             "uiAdminPassword", "password of Open WebUI's first account, used at the first start only", "password"
         ),
         SecretSpec("grafanaAdminPassword", "password of Grafana's admin, used at the first start only", "password"),
+        SecretSpec("grafanaOidcSecret", "Grafana's client secret at the identity provider", ""),
+        SecretSpec("alertWebhookUrl", "address that alerts are posted to, when it is a secret", "", is_url=True),
+        SecretSpec("slackWebhookUrl", "Slack's incoming webhook for alerts", "", is_url=True),
+        SecretSpec("smtpPassword", "password of the account that sends alerts by mail", ""),
+        SecretSpec("deadMansSwitchUrl", "address of the watch that misses a sign of life", "", is_url=True),
+        SecretSpec("remoteWritePassword", "password of the store that Prometheus writes to", ""),
+        SecretSpec("remoteWriteToken", "bearer token of the store that Prometheus writes to", ""),
         SecretSpec("hfToken", "Hugging Face token, for gated models", ""),
     )
 }
@@ -61,6 +73,8 @@ def check_secrets(values: Mapping[str, str | None]) -> list[Finding]:
             findings.append(Finding(f"hearth:{name}", "is empty", set_command(name)))
         elif name in SECRETS and SECRETS[name].generate == "key":
             findings += _check_key(name, value)
+        elif name in SECRETS and SECRETS[name].is_url and not is_web_address(value.strip()):
+            findings.append(Finding(f"hearth:{name}", "is no web address (https://…)", set_command(name)))
     return findings
 
 

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, get_args
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -51,6 +52,7 @@ _IMAGE: Final = re.compile(
     r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*(?::\w[\w.-]{0,127})?",
     re.ASCII,
 )
+_BLANK: Final = re.compile(r"[\s\x00-\x1f]")
 _CORES: Final = re.compile(r"[0-9]{1,6}(-[0-9]{1,6})?(,[0-9]{1,6}(-[0-9]{1,6})?)*")
 _SLUG: Final = re.compile(r"[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _PLACE_NAME: Final = re.compile(r"[a-z](?:[a-z0-9_-]{0,38}[a-z0-9])?")
@@ -141,6 +143,28 @@ def _address(value: str) -> str:
         raise ValueError(msg) from None
 
 
+def is_web_address(text: str) -> bool:
+    """Whether the text is a whole address of the web: scheme, host, no blanks."""
+    try:
+        parts = urlsplit(text)
+        # A port that is no number is found when it is asked for.
+        whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return whole and not _BLANK.search(text)
+
+
+def _web_address(value: str) -> str:
+    # What is wrong may be wrong because of a password in it: such a value is never repeated.
+    if "@" in value.partition("://")[2].partition("/")[0]:
+        msg = "has a name or a password in it, which all who read the stack file see; take it out and set a secret instead"
+        raise ValueError(msg)
+    if not is_web_address(value):
+        msg = f"{value!r} is no web address; write it whole, as in https://host.example/path"
+        raise ValueError(msg)
+    return value
+
+
 Slug = Annotated[str, AfterValidator(_slug)]
 # A group may have underscores, which Ansible's own groups have instead of dashes; hosts name resources, so they can't.
 PlaceName = Annotated[str, AfterValidator(_place_name)]
@@ -150,6 +174,7 @@ DurationS = Annotated[float, BeforeValidator(_duration_s), Field(ge=0, le=_LONGE
 Fraction = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 ImageRef = Annotated[str, AfterValidator(_image_ref)]
 CpuSet = Annotated[str, BeforeValidator(_cpu_set)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
 Address = Annotated[str, AfterValidator(_address)]
 
 

@@ -83,6 +83,15 @@ class Probe:
     retries: int = 6
 
 
+# Secrets that a program reads from files itself; apart from those that become environment, which are exported one and all.
+_SECRET_FILES: Final = "/run/secrets/files"  # noqa: S105 - a directory
+
+
+def secret_file(secret: SecretRef) -> str:
+    """Return the path below which a program that reads secrets from files finds this one."""
+    return f"{_SECRET_FILES}/{secret.name}"
+
+
 # Where a supervised program tells how it is (infra/services/assets/engine/status.py writes it, targets read it).
 STATUS_FILE: Final = "/run/hearth/status.json"
 
@@ -113,6 +122,7 @@ class Workload:
     """One container or pod, completely decided. `command` is the whole argument vector: no image adds to it.
 
     `secret_environment` reaches the program as environment variables but the container's declaration as files;
+    `secret_files` (`secret_file(…)` → secret) are files for the program too, readable by whatever user it runs as;
     `after` names instances that must be healthy (one-shots: have succeeded) before this one starts. `supervised` says
     that the program keeps the restart promise itself, as PID 1, and tells its state in a file; `one_shot` that it runs
     to its end. `gpu_access` is how the host's Docker gives away NVIDIA cards; `device_nodes` and `device_groups` are
@@ -129,6 +139,7 @@ class Workload:
     aliases: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     secret_environment: Mapping[str, SecretRef] = field(default_factory=dict)
+    secret_files: Mapping[str, SecretRef] = field(default_factory=dict)
     files: tuple[ConfigFile, ...] = ()
     volumes: tuple[Volume, ...] = ()
     published: tuple[Published, ...] = ()
@@ -146,6 +157,11 @@ class Workload:
     device_nodes: tuple[str, ...] = ()
     device_groups: tuple[int, ...] = ()
     capabilities: tuple[str, ...] = ()
+
+    @property
+    def secrets(self) -> tuple[SecretRef, ...]:
+        """Return every secret that the program is given, in whatever form."""
+        return (*self.secret_environment.values(), *self.secret_files.values())
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from infra.config.secrets import SecretRef
 from infra.errors import Finding, Severity
 from infra.services.base import Probe, Volume, Workload
 from infra.services.files import digest
@@ -95,6 +96,16 @@ def container(workload: Workload, names: Names, root: Path) -> dict[str, Any]:
     if workload.probe:
         arguments["healthcheck"] = _healthcheck(workload.probe, workload.start_timeout_s)
     return arguments
+
+
+def secret_uploads(workload: Workload) -> dict[str, SecretRef]:
+    """Return every secret of a container by the path of the file that it is written to, sorted.
+
+    Uploaded files belong to root, and programs run as whom their image says (nobody, 472): such a file must be readable by
+    all. Nobody but that one program is inside.
+    """
+    environment = {f"{SECRET_DIRECTORY}/{name}": secret for name, secret in workload.secret_environment.items()}
+    return dict(sorted({**environment, **workload.secret_files}.items()))
 
 
 def restart_findings(workload: Workload) -> list[Finding]:

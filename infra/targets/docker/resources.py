@@ -11,7 +11,7 @@ import pulumi_docker as docker
 from infra.services.base import Workload
 from infra.targets.base import Deployment
 from infra.targets.docker import gate
-from infra.targets.docker.mapping import SECRET_DIRECTORY, Names, container, label_list
+from infra.targets.docker.mapping import Names, container, label_list, secret_uploads
 
 _LOCAL_SOCKET: Final = "unix:///var/run/docker.sock"
 
@@ -95,12 +95,8 @@ class _Site:
             {"file": file.path, "content": file.content, "permissions": "0644"} for file in workload.files
         ]
         secrets = [
-            {
-                "file": f"{SECRET_DIRECTORY}/{name}",
-                "content": known[secret.name],
-                "permissions": "0444",
-            }
-            for name, secret in sorted(workload.secret_environment.items())
+            {"file": path, "content": known[secret.name], "permissions": "0444"}
+            for path, secret in secret_uploads(workload).items()
         ]
         return files + secrets
 
