@@ -1,28 +1,36 @@
-"""Monitoring as code: scrape configuration, rules and dashboards from a declaration of what is watched.
+"""Monitoring as code: scrape configuration, rules, routes and dashboards from a declaration of what is watched.
 
 Knows nothing of how a stack is deployed. subjects → queries → alerts, rules, boards → files.
 """
 
 from monitoring.boards import Board, Choice, Panel, Row, Series
 from monitoring.dashboards import boards
-from monitoring.scrape import alertmanager_config, prometheus_config, rules
+from monitoring.routes import SEVERITIES, Channel, Mail, Receivers, Slack, Webhook, alertmanager_config
+from monitoring.scrape import RemoteWrite, prometheus_config, rules
 from monitoring.selectors import MAX_SCRAPE_INTERVAL_S
 from monitoring.subjects import Card, Engine, Job, Objective, Subjects, Target, Tuning
 
 __all__ = [
     "MAX_SCRAPE_INTERVAL_S",
+    "SEVERITIES",
     "Board",
     "Card",
+    "Channel",
     "Choice",
     "Engine",
     "Job",
+    "Mail",
     "Objective",
     "Panel",
+    "Receivers",
+    "RemoteWrite",
     "Row",
     "Series",
+    "Slack",
     "Subjects",
     "Target",
     "Tuning",
+    "Webhook",
     "alertmanager_config",
     "boards",
     "dashboard_files",

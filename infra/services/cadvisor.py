@@ -17,6 +17,7 @@ _MOUNTS: Final = (
     ("docker-data", "/var/lib/docker", "/var/lib/docker"),
 )
 _SOCKET: Final = "/var/run/docker.sock"
+_UNIX: Final = "unix://"
 # Groups of metrics that no panel reads, and that cost most of its time (cAdvisor, docs/runtime_options.md).
 _UNREAD: Final = "advtcp,cpu_topology,cpuset,hugetlb,memory_numa,percpu,process,referenced_memory,resctrl,sched,tcp,udp"
 
@@ -41,6 +42,8 @@ class Cadvisor(Service[CadvisorSettings]):
     def workloads(self, settings: CadvisorSettings, context: Context) -> tuple[Workload, ...]:
         """Return cAdvisor with the host's own files mounted for reading."""
         mounts = tuple(Volume(name, path, host_path=source, read_only=True) for name, path, source in _MOUNTS)
+        connection = context.config.inventory.hosts[self.host(settings, context.config)].connection
+        socket = connection.removeprefix(_UNIX) if connection.startswith(_UNIX) else _SOCKET
         return (
             Workload(
                 instance="cadvisor",
@@ -58,7 +61,7 @@ class Cadvisor(Service[CadvisorSettings]):
                 ),
                 restart=settings.restart or context.config.restart,
                 environment=settings.environment,
-                volumes=(*mounts, Volume("docker-socket", _SOCKET, host_path=_SOCKET, read_only=True)),
+                volumes=(*mounts, Volume("docker-socket", _SOCKET, host_path=socket, read_only=True)),
                 published=self.published(settings, PORT),
                 probe=Probe(PORT, "/healthz", client="wget", interval_s=5.0),
                 memory_bytes=settings.memory,

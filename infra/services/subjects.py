@@ -12,6 +12,7 @@ from infra.interval import Interval
 from infra.plan import Placement, Plan
 from infra.plan.ledger import Entry
 from infra.plan.machine import CpuEntry
+from infra.services.alerting import ObjectiveSettings, objective, tuning
 from infra.services.base import Context, Endpoint
 from monitoring.selectors import PROBES
 
@@ -22,14 +23,17 @@ _PROBER: Final = "blackbox_exporter"
 def subjects(context: Context) -> monitoring.Subjects:
     """Return what monitoring is told of the stack: everything that declares metrics or a page to ask, and the plan."""
     plan = context.plan
+    settings = context.settings.get("prometheus")
     return monitoring.Subjects(
         stack=plan.stack,
         jobs=tuple(sorted((*_scraped(context), *_probed(context)), key=lambda job: job.name)),
         chat_models=tuple(context.models("chat")),
         embedding_models=tuple(context.models("embedding")),
-        runbook_url=RUNBOOKS,
+        runbook_url=getattr(settings, "runbook_url", RUNBOOKS).rstrip("/"),
         engines=tuple(_engine(context, placement) for placement in plan.placements),
         cards=tuple(_cards(plan)),
+        objective=objective(getattr(settings, "objective", ObjectiveSettings())),
+        tuning=tuning(getattr(settings, "alerts", {})),
         older_names=missing_metrics(parse_version(plan.vllm_version) or ()),
     )
 
