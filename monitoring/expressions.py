@@ -17,7 +17,7 @@ _LABELS: Final = re.compile(r"\{[^}]*\}|\b(?:by|on|ignoring|without|group_left|g
 _DURATION: Final = re.compile(r"\[[^\]]*\]|\boffset\s+\w+")
 _WORDS: Final = frozenset(
     {"and", "or", "unless", "bool", "sum", "min", "max", "avg", "count", "rate", "increase", "changes", "absent", "vector", "time"}
-    | {"clamp_min", "histogram_quantile", "label_replace", "predict_linear"}
+    | {"clamp_min", "min_over_time", "histogram_quantile", "label_replace", "predict_linear"}
 )  # fmt: skip
 
 
