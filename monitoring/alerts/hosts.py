@@ -63,7 +63,7 @@ def hardware(subjects: Subjects) -> list[Alert]:
         if any(one.vendor == vendor for one in subjects.cards):
             found.append(
                 Alert(
-                    "CardLost", cards.lost(vendor, subjects), minutes(2), CRITICAL,
+                    "CardLost", cards.lost(vendor), minutes(2), CRITICAL,
                     f"card {{{{ $labels.card }}}} of {HOST} is planned and no longer there",
                     "Engines on it have ended or will at their next start.",
                 )
