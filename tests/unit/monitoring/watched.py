@@ -12,7 +12,11 @@ GIB: Final = 2**30
 CARD_0: Final = "GPU-00000000-0000-0000-0000-000000000000"
 CARD_1: Final = "GPU-11111111-1111-1111-1111-111111111111"
 AMD_CARD: Final = "ccff74a1-0000-1000-80e0-c6d49f5b0d86"
-ENGINES: Final = {"chat-0": ("chat", "chat", "one"), "chat-1": ("chat", "chat", "two"), "embed": ("embed", "embedding", "one")}
+ENGINES: Final = {
+    "chat-0": ("chat", "chat", "one"),
+    "chat-1": ("chat", "chat", "two"),
+    "embed": ("embed", "embedding", "one"),
+}
 
 _PROGRAMS: Final = {
     "alertmanager": (("alertmanager", "one"),),
@@ -128,9 +132,7 @@ def _program_jobs() -> tuple[monitoring.Job, ...]:
 
 
 def _probes() -> monitoring.Job:
-    targets = tuple(
-        monitoring.Target(instance, url, _labels(service, host)) for service, instance, host, url in _PAGES
-    )
+    targets = tuple(monitoring.Target(instance, url, _labels(service, host)) for service, instance, host, url in _PAGES)
     return monitoring.Job("probes", "/probe", targets, through="blackbox-exporter:9115")
 
 

@@ -32,8 +32,8 @@ AMD = {**target_labels("amd_exporter", "amd-exporter"), "gpu_id": "0", "gpu_uuid
 ERRORS = "the memory of card 0 of {} has errors that couldn't be corrected"
 XID = "the driver reports fault {} (Xid) of card 0 of one"
 XIDS = "XID_ERRORS"
-# Two hours, at four samples a minute.
-LONG = {"at": "2h"}
+# Two hours, at two samples a minute.
+LONG = {"at": "2h", "interval": "30s"}
 
 
 def lost(card: str, vendor: str, host: str) -> tuple[str, dict[str, str], tuple[str, ...]]:
@@ -60,14 +60,14 @@ CASES = (
     Case("CardMemoryErrors", "a card without ECC", {nvidia("ECC_DBE_VOL_TOTAL"): f"{BLANK}x80", nvidia("ROW_REMAP_FAILURE"): f"{BLANK}x80"}),
     Case("CardMemoryErrors", "none", {nvidia("ECC_DBE_VOL_TOTAL"): "0x80", amd("gpu_ecc_uncorrect_total"): "0x80"}),
     Case("CardFault", "fell off the bus", {nvidia(XIDS): "0x60 79x20"}, XID.format("79"), NVIDIA, CRITICAL),
-    Case("CardFault", "the first that is told at all", {nvidia(XIDS): "_x440 79x40"}, XID.format("79"), NVIDIA, CRITICAL, **LONG),
+    Case("CardFault", "the first that is told at all", {nvidia(XIDS): "_x220 79x20"}, XID.format("79"), NVIDIA, CRITICAL, **LONG),
     Case("CardFault", "another one", {nvidia(XIDS): "31x60 48x20"}, XID.format("48"), NVIDIA, CRITICAL),
     Case("CardFault", "an engine was killed", {nvidia(XIDS): "0x60 45x20"}),
-    Case("CardFault", "longer than an hour ago", {nvidia(XIDS): "0x100 79x380"}, **LONG),
+    Case("CardFault", "longer than an hour ago", {nvidia(XIDS): "0x50 79x190"}, **LONG),
     Case("CardFault", "the exporter was started anew, and an old fault is gone", {nvidia(XIDS): "79x60 _x4 0x16"}),
     Case(
         "CardFault", "Prometheus was away for a while, and the fault is old",
-        {nvidia(XIDS): "79x220 _x40 79x220", up("dcgm_exporter", "dcgm-exporter"): "1x220 _x40 1x220"}, **LONG,
+        {nvidia(XIDS): "79x110 _x20 79x110", up("dcgm_exporter", "dcgm-exporter"): "1x110 _x20 1x110"}, **LONG,
     ),
     Case("CardFault", "can't be read", {nvidia(XIDS): f"0x60 {BLANK}x20"}),
     Case("CardLost", "NVIDIA's", seen(second="50x60 stale"), *lost("1", "nvidia", "one")),

@@ -21,7 +21,9 @@ def failures(values: str) -> dict[str, str]:
 
 
 def undelivered(values: str) -> dict[str, str]:
-    return {of("alertmanager", "alertmanager", "alertmanager_notifications_failed_total", integration="webhook"): values}
+    return {
+        of("alertmanager", "alertmanager", "alertmanager_notifications_failed_total", integration="webhook"): values
+    }
 
 
 def unsent(values: str) -> dict[str, str]:
