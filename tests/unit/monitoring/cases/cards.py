@@ -47,20 +47,41 @@ CASES = (
     Case("CardHot", "warm", seen(first="85x80", amd_card="95x80")),
     Case("CardHot", "for a moment", seen(first="60x65 90x15")),
     Case("CardHot", "can't be read", seen(first=f"{BLANK}x80")),
-    Case("CardMemoryErrors", "NVIDIA's, since the driver was loaded", {nvidia("ECC_DBE_VOL_TOTAL"): "0x60 1x20"}, ERRORS.format("one"), NVIDIA, CRITICAL),
-    Case("CardMemoryErrors", "a row can't be replaced", {nvidia("ROW_REMAP_FAILURE"): "1x80"}, ERRORS.format("one"), NVIDIA, CRITICAL),
-    Case("CardMemoryErrors", "a row was replaced just now", {nvidia("UNCORRECTABLE_REMAPPED_ROWS"): "2x60 3x20"}, ERRORS.format("one"), NVIDIA, CRITICAL),
+    Case(
+        "CardMemoryErrors", "NVIDIA's, since the driver was loaded",
+        {nvidia("ECC_DBE_VOL_TOTAL"): "0x60 1x20"}, ERRORS.format("one"), NVIDIA, CRITICAL,
+    ),
+    Case(
+        "CardMemoryErrors", "a row can't be replaced",
+        {nvidia("ROW_REMAP_FAILURE"): "1x80"}, ERRORS.format("one"), NVIDIA, CRITICAL,
+    ),
+    Case(
+        "CardMemoryErrors", "a row was replaced just now",
+        {nvidia("UNCORRECTABLE_REMAPPED_ROWS"): "2x60 3x20"}, ERRORS.format("one"), NVIDIA, CRITICAL,
+    ),
     Case(
         "CardMemoryErrors", "all of it at once is one alert",
         {nvidia("ECC_DBE_VOL_TOTAL"): "0x60 1x20", nvidia("UNCORRECTABLE_REMAPPED_ROWS"): "2x60 3x20"},
         ERRORS.format("one"), NVIDIA, CRITICAL,
     ),
-    Case("CardMemoryErrors", "AMD's", {amd("gpu_ecc_uncorrect_total"): "0x60 1x20"}, ERRORS.format("two"), {"host": "two", "gpu_id": "0"}, CRITICAL),
-    Case("CardMemoryErrors", "a row was replaced years ago", {nvidia("UNCORRECTABLE_REMAPPED_ROWS"): "2x80", nvidia("ROW_REMAP_FAILURE"): "0x80"}),
-    Case("CardMemoryErrors", "a card without ECC", {nvidia("ECC_DBE_VOL_TOTAL"): f"{BLANK}x80", nvidia("ROW_REMAP_FAILURE"): f"{BLANK}x80"}),
+    Case(
+        "CardMemoryErrors", "AMD's",
+        {amd("gpu_ecc_uncorrect_total"): "0x60 1x20"}, ERRORS.format("two"), {"host": "two", "gpu_id": "0"}, CRITICAL,
+    ),
+    Case(
+        "CardMemoryErrors", "a row was replaced years ago",
+        {nvidia("UNCORRECTABLE_REMAPPED_ROWS"): "2x80", nvidia("ROW_REMAP_FAILURE"): "0x80"},
+    ),
+    Case(
+        "CardMemoryErrors", "a card without ECC",
+        {nvidia("ECC_DBE_VOL_TOTAL"): f"{BLANK}x80", nvidia("ROW_REMAP_FAILURE"): f"{BLANK}x80"},
+    ),
     Case("CardMemoryErrors", "none", {nvidia("ECC_DBE_VOL_TOTAL"): "0x80", amd("gpu_ecc_uncorrect_total"): "0x80"}),
     Case("CardFault", "fell off the bus", {nvidia(XIDS): "0x60 79x20"}, XID.format("79"), NVIDIA, CRITICAL),
-    Case("CardFault", "the first that is told at all", {nvidia(XIDS): "_x220 79x20"}, XID.format("79"), NVIDIA, CRITICAL, **LONG),
+    Case(
+        "CardFault", "the first that is told at all",
+        {nvidia(XIDS): "_x220 79x20"}, XID.format("79"), NVIDIA, CRITICAL, **LONG,
+    ),
     Case("CardFault", "another one", {nvidia(XIDS): "31x60 48x20"}, XID.format("48"), NVIDIA, CRITICAL),
     Case("CardFault", "an engine was killed", {nvidia(XIDS): "0x60 45x20"}),
     Case("CardFault", "longer than an hour ago", {nvidia(XIDS): "0x50 79x190"}, **LONG),
@@ -73,8 +94,14 @@ CASES = (
     Case("CardLost", "NVIDIA's", seen(second="50x60 stale"), *lost("1", "nvidia", "one")),
     Case("CardLost", "AMD's", seen(amd_card="50x60 stale"), *lost("0", "amd", "two")),
     Case("CardLost", "all are there", seen()),
-    Case("CardLost", "the exporter is what is away", {up("dcgm_exporter", "dcgm-exporter"): "1x60 0x20", **seen("50x60 stale", "50x60 stale")}),
-    Case("CardLost", "the exporter starts", {up("dcgm_exporter", "dcgm-exporter"): "1x60 0x10 1x10", **seen("50x60 stale _x16 50x4", "50x60 stale _x16 50x4")}),
+    Case(
+        "CardLost", "the exporter is what is away",
+        {up("dcgm_exporter", "dcgm-exporter"): "1x60 0x20", **seen("50x60 stale", "50x60 stale")},
+    ),
+    Case(
+        "CardLost", "the exporter starts",
+        {up("dcgm_exporter", "dcgm-exporter"): "1x60 0x10 1x10", **seen("50x60 stale _x16 50x4", "50x60 stale _x16 50x4")},
+    ),
 )  # fmt: skip
 # Over a stack whose cards are named by UUID, and over one that has both.
 BY_UUID = (

@@ -98,7 +98,9 @@ LIFE = (
         "chat-0 has started 3 times anew in a quarter of an hour", SUPERVISED, CRITICAL,
     ),
     Case("EngineCrashLooping", "twice", {supervised("starts_total"): "1x30 2x10 3x40"}),
-    Case("EngineCrashLooping", "three deploys", {supervised("starts_total"): "5x30 0x2 1x10 _x2 0x2 1x10 _x2 0x2 1x30"}),
+    Case(
+        "EngineCrashLooping", "three deploys", {supervised("starts_total"): "5x30 0x2 1x10 _x2 0x2 1x10 _x2 0x2 1x30"},
+    ),
     Case("EngineCrashLooping", "three starts within a day", {supervised("starts_total"): "4x80"}),
     Case(
         "EngineRestarted", "crashed and was started again",
@@ -117,7 +119,10 @@ LIFE = (
             settings("a"): "1x60 stale", settings("b"): "_x62 1x20",
         },
     ),
-    Case("EngineRestarted", "away and back", {supervised("starts_total"): "1x80", settings("a"): "1x80", START: "100x60 _x5 100x15"}),
+    Case(
+        "EngineRestarted", "away and back",
+        {supervised("starts_total"): "1x80", settings("a"): "1x80", START: "100x60 _x5 100x15"},
+    ),
     Case(
         "EngineRestarted", "longer ago",
         {supervised("starts_total"): "1x10 2x70", settings("a"): "1x80", START: "100x10 900x70"},
@@ -171,7 +176,10 @@ LOAD = (
             engine("num_requests_running"): "4x80", engine("num_requests_running", "chat-1"): "4x80",
         },
     ),
-    Case("EngineQueueGrowing", "a burst", {engine("num_requests_waiting"): "0x65 50x15", engine("num_requests_running"): "4x80"}),
+    Case(
+        "EngineQueueGrowing", "a burst",
+        {engine("num_requests_waiting"): "0x65 50x15", engine("num_requests_running"): "4x80"},
+    ),
     Case(
         "EngineQueueGrowing", "another model's engines idle",
         {

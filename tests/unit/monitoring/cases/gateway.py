@@ -78,7 +78,10 @@ CASES = (
     ),
     Case("GatewayErrors", "on pages of its own", {requests("200"): "0+50x80", requests("500", "/metrics"): "0+50x80"}),
     Case("GatewayErrors", "nobody asks any more", {requests("200"): "900x80", requests("500"): "500x80"}),
-    Case("GatewayErrors", "restarted, and counts anew", {requests("200"): "0+90x40 0+90x40", requests("500"): "800x40 0x40"}),
+    Case(
+        "GatewayErrors", "restarted, and counts anew",
+        {requests("200"): "0+90x40 0+90x40", requests("500"): "800x40 0x40"},
+    ),
     Case("GatewayFallback", "once more", {fallbacks(): "3x60 4x20"}, FELL_BACK_SUMMARY, FELL_BACK),
     Case("GatewayFallback", "for the first time", {fallbacks(): "_x60 1x20"}, FELL_BACK_SUMMARY, FELL_BACK),
     Case(
@@ -94,15 +97,24 @@ CASES = (
         "GatewayFallback", "Prometheus is new, and the gateway old",
         {up("litellm", "litellm"): "_x60 1x20", fallbacks(): "_x60 7x20"},
     ),
-    Case("UiDown", "away", {answers("open-webui"): "0x80"}, "the web UI open-webui doesn't answer", target_labels("probes", "open-webui"), CRITICAL),
+    Case(
+        "UiDown", "away",
+        {answers("open-webui"): "0x80"}, "the web UI open-webui doesn't answer", target_labels("probes", "open-webui"), CRITICAL,
+    ),
     Case("UiDown", "the door is", {answers("open-webui"): "1x80", answers("nginx"): "0x80"}),
     Case("UiDown", "for a moment", {answers("open-webui"): "1x75 0x5"}),
-    Case("FrontDoorDown", "nginx", {answers("nginx"): "0x80"}, "nginx doesn't answer", target_labels("probes", "nginx"), CRITICAL),
+    Case(
+        "FrontDoorDown", "nginx",
+        {answers("nginx"): "0x80"}, "nginx doesn't answer", target_labels("probes", "nginx"), CRITICAL,
+    ),
     Case(
         "FrontDoorDown", "the address that people use, whose certificate has ended",
         {answers("nginx"): "1x80", answers("public-address"): "1x40 0x40"}, "public-address doesn't answer", PUBLIC, CRITICAL,
     ),
-    Case("FrontDoorDown", "the UI is", {answers("nginx"): "1x80", answers("public-address"): "1x80", answers("open-webui"): "0x80"}),
+    Case(
+        "FrontDoorDown", "the UI is",
+        {answers("nginx"): "1x80", answers("public-address"): "1x80", answers("open-webui"): "0x80"},
+    ),
     Case("FrontDoorDown", "nobody is there to ask", {up("probes", "nginx"): "0x80", answers("nginx"): "1x40 stale"}),
     Case(
         "CertificateExpiring", "in ten days", certificate(10), ENDS.format("10"), PUBLIC, ("warning",), **TWO_HOURS,
@@ -111,5 +123,7 @@ CASES = (
         "CertificateExpiring", "in two days", certificate(2), ENDS.format("2"), PUBLIC, ("critical", "warning"), **TWO_HOURS,
     ),
     Case("CertificateExpiring", "in fifteen days", certificate(15), **TWO_HOURS),
-    Case("CertificateExpiring", "was renewed", {next(iter(certificate(2))): f"{9000}x230 {90 * DAY_S}x170"}, **TWO_HOURS),
+    Case(
+        "CertificateExpiring", "was renewed", {next(iter(certificate(2))): f"{9000}x230 {90 * DAY_S}x170"}, **TWO_HOURS,
+    ),
 )  # fmt: skip

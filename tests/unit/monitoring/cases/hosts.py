@@ -56,7 +56,10 @@ CASES = (
         {disk("avail_bytes", "/dev/sr0", "iso9660"): "0x80", disk("size_bytes", "/dev/sr0", "iso9660"): "100x80",
          disk("readonly", "/dev/sr0", "iso9660"): "1x80"},
     ),
-    Case("DiskFullSoon", "a third left, and it falls by a twentieth an hour", free("600-1x480"), SOON.format("12%"), DISK, **LONG),
+    Case(
+        "DiskFullSoon", "a third left, and it falls by a twentieth an hour",
+        free("600-1x480"), SOON.format("12%"), DISK, **LONG,
+    ),
     Case("DiskFullSoon", "half left, at the same pace", free("980-1x480"), **LONG),
     Case("DiskFullSoon", "a third left, and it falls slowly", free("350-0.1x480"), **LONG),
     Case("DiskFullSoon", "a model was downloaded an hour ago", free("390x405 380-6x15 290x60"), **LONG),

@@ -44,10 +44,15 @@ CASES = (
         FIRST_SUMMARY.format("50%"), CHAT, ("warning",), **SEVEN_HOURS,
     ),
     Case("FirstTokenLate", "one in five, for hours", histogram(FIRST, "0+4x420", "0+5x420"), **SEVEN_HOURS),
-    Case("FirstTokenLate", "all, until ten minutes ago", histogram(FIRST, "0x375 0+60x45", "0+6x375 2250+60x45"), **SEVEN_HOURS),
+    Case(
+        "FirstTokenLate", "all, until ten minutes ago",
+        histogram(FIRST, "0x375 0+60x45", "0+6x375 2250+60x45"), **SEVEN_HOURS,
+    ),
     Case("FirstTokenLate", "nine in an hour", histogram(FIRST, "0x420", "0x375 1+1x8 9x40"), **SEVEN_HOURS),
     Case("FirstTokenLate", "nobody asks", histogram(FIRST, "500x420", "900x420"), **SEVEN_HOURS),
-    Case("FirstTokenLate", "embeddings have no first token", histogram(FIRST, "0x420", "0+6x420", "embed"), **SEVEN_HOURS),
+    Case(
+        "FirstTokenLate", "embeddings have no first token", histogram(FIRST, "0x420", "0+6x420", "embed"), **SEVEN_HOURS,
+    ),
     Case(
         "TokensLate", "all, for hours", {**histogram(NEXT, "0x420", "0+600x420"), **answers("0+6x420")},
         NEXT_SUMMARY.format("100%"), CHAT, BOTH, **SEVEN_HOURS,
@@ -56,7 +61,9 @@ CASES = (
         "TokensLate", "half, for hours", {**histogram(NEXT, "0+300x420", "0+600x420"), **answers("0+6x420")},
         NEXT_SUMMARY.format("50%"), CHAT, ("warning",), **SEVEN_HOURS,
     ),
-    Case("TokensLate", "one in five", {**histogram(NEXT, "0+480x420", "0+600x420"), **answers("0+6x420")}, **SEVEN_HOURS),
+    Case(
+        "TokensLate", "one in five", {**histogram(NEXT, "0+480x420", "0+600x420"), **answers("0+6x420")}, **SEVEN_HOURS,
+    ),
     Case(
         "TokensLate", "one long answer in a night",
         {**histogram(NEXT, "0x420", "0x400 0+100x20"), **answers("0x400 0 1x19")}, **SEVEN_HOURS,

@@ -40,7 +40,10 @@ CASES = (
         "chat-0 of supervision doesn't answer", target_labels("supervision", "chat-0"),
     ),
     Case("TargetDown", "one lost scrape", {up("grafana", "grafana"): "1x76 0x3"}),
-    Case("TargetDown", "what has an alert of its own", {up("vllm", "chat-0"): "0x80", up("litellm", "litellm"): "0x80", up("probes", "nginx"): "0x80"}),
+    Case(
+        "TargetDown", "what has an alert of its own",
+        {up("vllm", "chat-0"): "0x80", up("litellm", "litellm"): "0x80", up("probes", "nginx"): "0x80"},
+    ),
     Case(
         "TargetMissing", "one engine of two", {up("vllm", "chat-1"): "1x20 stale"},
         "chat-1 of vllm is declared, and Prometheus doesn't scrape it", {"job": "vllm", "instance": "chat-1"},
@@ -51,15 +54,30 @@ CASES = (
     ),
     Case("TargetMissing", "down is not missing", {up("vllm", "embed"): "0x80"}),
     Case("TargetMissing", "for a moment", {up("vllm", "embed"): "1x65 stale"}),
-    Case("PrometheusConfigBroken", "Prometheus", {reload("prometheus"): "0x80"}, "prometheus runs on an old configuration", PROMETHEUS),
-    Case("PrometheusConfigBroken", "the Alertmanager", {reload("alertmanager"): "0x80"}, "alertmanager runs on an old configuration", ALERTMANAGER),
+    Case(
+        "PrometheusConfigBroken", "Prometheus",
+        {reload("prometheus"): "0x80"}, "prometheus runs on an old configuration", PROMETHEUS,
+    ),
+    Case(
+        "PrometheusConfigBroken", "the Alertmanager",
+        {reload("alertmanager"): "0x80"}, "alertmanager runs on an old configuration", ALERTMANAGER,
+    ),
     Case("PrometheusConfigBroken", "read at once", {reload("prometheus"): "0x2 1x80", reload("alertmanager"): "1x80"}),
-    Case("RulesFailing", "again and again", failures("0x40 0+1x40"), f"prometheus can't evaluate {GROUP['rule_group']}", {**PROMETHEUS, **GROUP}),
+    Case(
+        "RulesFailing", "again and again",
+        failures("0x40 0+1x40"), f"prometheus can't evaluate {GROUP['rule_group']}", {**PROMETHEUS, **GROUP},
+    ),
     Case("RulesFailing", "longer ago", failures("0x5 3x80")),
     Case("RulesFailing", "just once, a moment ago", failures("0x70 1x10")),
     Case("RulesFailing", "started anew", failures("9x60 0x20")),
-    Case("AlertsUndelivered", "to people", undelivered("0x50 1x30"), UNDELIVERED.format("alertmanager"), {**ALERTMANAGER, "integration": "webhook"}),
-    Case("AlertsUndelivered", "to the Alertmanager", unsent("0x40 0+2x40"), UNDELIVERED.format("prometheus"), {**PROMETHEUS, **URL}),
+    Case(
+        "AlertsUndelivered", "to people",
+        undelivered("0x50 1x30"), UNDELIVERED.format("alertmanager"), {**ALERTMANAGER, "integration": "webhook"},
+    ),
+    Case(
+        "AlertsUndelivered", "to the Alertmanager",
+        unsent("0x40 0+2x40"), UNDELIVERED.format("prometheus"), {**PROMETHEUS, **URL},
+    ),
     Case("AlertsUndelivered", "longer ago", {**undelivered("0x5 3x80"), **unsent("0x5 3x80")}),
     Case("AlertsUndelivered", "the Alertmanager was replaced within a minute", unsent("0x50 0+1x4 4x26")),
     Case("AlertsUndelivered", "both were started anew", {**undelivered("7x50 0x30"), **unsent("7x50 0x30")}),
