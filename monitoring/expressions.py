@@ -11,7 +11,7 @@ from monitoring.rules import rule_groups
 from monitoring.subjects import Subjects
 
 _VARIABLE: Final = re.compile(r"\$\{?(?:model|instance|host)\b\}?")
-_METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_METRIC: Final = re.compile(r"(?<![\w.])[a-zA-Z_:][a-zA-Z0-9_:]*")
 _STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 _LABELS: Final = re.compile(r"\{[^}]*\}|\b(?:by|on|ignoring|without|group_left|group_right)\s*\([^)]*\)")
 _DURATION: Final = re.compile(r"\[[^\]]*\]|\boffset\s+\w+")

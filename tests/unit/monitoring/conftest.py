@@ -10,6 +10,7 @@ import pytest
 import monitoring
 from images import recipes
 from tests.tools import has_image, in_image, require
+from tests.unit.monitoring.stack import EVERYTHING
 
 Tool = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -31,24 +32,4 @@ def tool() -> Tool:
 
 @pytest.fixture(scope="session")
 def subjects() -> monitoring.Subjects:
-    """A stack with two chat engines, one for embeddings, and everything else once."""
-
-    def job(name: str, path: str, **addresses: str) -> monitoring.Job:
-        return monitoring.Job(
-            name, path, tuple(monitoring.Target(key.replace("_", "-"), at, {}) for key, at in addresses.items())
-        )
-
-    return monitoring.Subjects(
-        stack="test",
-        jobs=(
-            job("alertmanager", "/metrics", alertmanager="alertmanager:9093"),
-            job("litellm", "/metrics/", litellm="litellm:4000"),
-            job("node_exporter", "/metrics", node_exporter="10.0.0.7:9100"),
-            job("prometheus", "/metrics", prometheus="prometheus:9090"),
-            job("supervision", "/metrics", embed="embed:8001", chat_0="chat-0:8001", chat_1="10.0.0.8:18002"),
-            job("vllm", "/metrics", embed="embed:8000", chat_0="chat-0:8000", chat_1="10.0.0.8:18001"),
-        ),
-        chat_models=("chat",),
-        embedding_models=("embed",),
-        runbook_url="docs/runbooks",
-    )
+    return EVERYTHING

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ import pytest
 import yaml
 
 import monitoring
-from monitoring.alerts import alerts, records, rule_groups
-from monitoring.dashboards import render
-from monitoring.queries import in_dashboard
-from tests.unit.monitoring.alert_cases import CASES, Case, first_token, requests, up
+from monitoring.alerts import alerts
+from monitoring.expressions import metrics_in, of_panels
+from monitoring.queries.objectives import FEWEST
+from monitoring.rules import late_shares, records, rule_groups
+from tests.unit.monitoring.cases import CASES
+from tests.unit.monitoring.cases.case import Case, engine, up
+from tests.unit.monitoring.cases.clients import requests
 from tests.unit.monitoring.conftest import Tool
 
 ROOT = Path(__file__).parents[3]
@@ -23,8 +27,8 @@ ALWAYS_FIRING = {"Watchdog"}
 
 
 def unit_test(case: Case, subjects: monitoring.Subjects) -> dict[str, Any]:
-    """Return one case as promtool reads it: exactly these alerts of that name after 20 minutes, with labels and texts."""
-    everything_up = {up(job.name, target.instance): "1x80" for job in subjects.jobs for target in job.targets}
+    """Return one case as promtool reads it: exactly these alerts of that name at its time, with labels and texts."""
+    everything_up = {up(job.name, target.instance): "1x450" for job in subjects.jobs for target in job.targets}
     series = everything_up | case.series
     wanted = []
     if case.summary:
@@ -38,25 +42,44 @@ def unit_test(case: Case, subjects: monitoring.Subjects) -> dict[str, Any]:
         wanted = [{"exp_labels": case.labels, "exp_annotations": {"summary": case.summary, **texts}}]
     return {
         "name": case.name,
-        "interval": "15s",
+        "interval": case.interval,
         "input_series": [{"series": key, "values": values} for key, values in series.items()],
-        "alert_rule_test": [{"eval_time": "20m", "alertname": case.alert, "exp_alerts": wanted}],
+        "alert_rule_test": [{"eval_time": case.at, "alertname": case.alert, "exp_alerts": wanted}],
     }
 
 
 def run(
     folder: Path, tool: Tool, rules: dict[str, Any], tests: list[dict[str, Any]]
 ) -> subprocess.CompletedProcess[str]:
-    file = {"rule_files": ["rules.yml"], "evaluation_interval": "15s", "tests": tests}
-    (folder / "rules.yml").write_text(yaml.safe_dump(rules))
-    (folder / "tests.yml").write_text(yaml.safe_dump(file))
-    return tool(folder, "promtool", "test", "rules", "tests.yml")
+    """Run all tests at once: those of one alert in a file of their own, with the records and that alert alone.
+
+    Half a day of all rules would take minutes.
+    """
+    files: dict[str, list[dict[str, Any]]] = {}
+    for test in tests:
+        names = [rule["alertname"] for rule in test.get("alert_rule_test", ())]
+        files.setdefault("-".join([*names, str(test["interval"])]), []).append(test)
+    for name, chosen in files.items():
+        alert = name.partition("-")[0]
+        (folder / f"rules-{name}.yml").write_text(yaml.safe_dump(only(alert, rules)))
+        file = {"rule_files": [f"rules-{name}.yml"], "evaluation_interval": chosen[0]["interval"], "tests": chosen}
+        (folder / f"tests-{name}.yml").write_text(yaml.safe_dump(file))
+    return tool(folder, "promtool", "test", "rules", *(f"tests-{name}.yml" for name in sorted(files)))
+
+
+def only(alert: str, rules: dict[str, Any]) -> dict[str, Any]:
+    """Return the records and one alert, evaluated at the pace of the test."""
+    groups = [
+        {"name": group["name"], "rules": [rule for rule in group["rules"] if rule.get("alert", alert) == alert]}
+        for group in rules["groups"]
+    ]
+    return {"groups": groups}
 
 
 def mutated(subjects: monitoring.Subjects, expression: str) -> dict[str, Any]:
     """Return the rules with every alert's expression replaced."""
     rules = copy.deepcopy(rule_groups(subjects))
-    for rule in rules["groups"][0]["rules"]:
+    for rule in [rule for group in rules["groups"] for rule in group["rules"]]:
         if "alert" in rule:
             rule |= {"expr": expression, "for": "0m"}
     return rules
@@ -93,10 +116,10 @@ def test_what_is_recorded_is_right_and_read_by_somebody(
     tmp_path: Path, tool: Tool, subjects: monitoring.Subjects
 ) -> None:
     series = {
-        first_token("chat", "1.0"): "0+30x40",
-        first_token("chat", "+Inf"): "0+30x40",
-        'vllm:generation_tokens_total{model_name="chat",instance="chat-0"}': "0+30x40",
-        'vllm:generation_tokens_total{model_name="chat",instance="chat-1"}': "0+15x40",
+        first_token("1.0"): "0+30x40",
+        first_token("+Inf"): "0+30x40",
+        engine("generation_tokens_total"): "0+30x40",
+        engine("generation_tokens_total", instance="chat-1"): "0+15x40",
         requests("200"): "0+75x40",
         requests("500"): "0+25x40",
     }
@@ -122,9 +145,9 @@ def test_what_is_recorded_is_right_and_read_by_somebody(
     }
     ran = run(tmp_path, tool, rule_groups(subjects), [test])
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    read = [alert.expression for alert in alerts(subjects)]
-    read += [expression for text in render(subjects).values() for expression in in_dashboard(text)]
-    assert [name for name in wanted if not any(name in expression for expression in read)] == []
+    read = [*(alert.expression for alert in alerts(subjects)), *of_panels(subjects).values()]
+    used = {metric for expression in read for metric in metrics_in(expression)}
+    assert {*wanted, *late_shares(subjects)} - used == set()
 
 
 def test_descriptions_are_the_same_every_time(subjects: monitoring.Subjects) -> None:
@@ -145,6 +168,40 @@ def test_alerts_of_absent_programs_are_left_out() -> None:
 
 
 def test_a_stack_without_chats_waits_for_no_first_token(subjects: monitoring.Subjects) -> None:
-    only = monitoring.Subjects("test", subjects.jobs, (), ("embed",), "docs/runbooks")
-    assert "EngineSlowFirstToken" not in {alert.name for alert in alerts(only)}
+    only = replace(subjects, chat_models=())
+    assert {"FirstTokenLate", "TokensLate"} & {alert.name for alert in alerts(only)} == set()
     assert set(records(only)) == {"gateway:litellm_errors:share_5m"}
+    assert late_shares(only) == {}
+
+
+def test_people_can_tune_an_alert(subjects: monitoring.Subjects) -> None:
+    wanted = {
+        "EngineDown": monitoring.Tuning(hold_s=90, severity="warning"),
+        "EngineRestarted": monitoring.Tuning(enabled=False),
+    }
+    found = {alert.name: alert for alert in alerts(replace(subjects, tuning=wanted))}
+    assert (found["EngineDown"].hold, found["EngineDown"].severity) == ("90s", "warning")
+    assert "EngineRestarted" not in found
+    assert found["GatewayDown"].hold == "1m"
+
+
+def test_an_objective_sets_bound_and_limit(subjects: monitoring.Subjects) -> None:
+    strict = replace(subjects, objective=monitoring.Objective(1.0, 0.05, 0.99))
+    first = next(one for one in alerts(strict) if one.name == "FirstTokenLate" and one.severity == "critical")
+    assert "> 0.144 and" in first.expression
+    assert f">= {FEWEST}" in first.expression
+    assert 'le="1.0"' in late_shares(strict)["model:vllm_first_token_late:share1h"]
+
+
+def test_cards_are_known_by_uuid_too(tmp_path: Path, tool: Tool, subjects: monitoring.Subjects) -> None:
+    named = replace(subjects, cards=(monitoring.Card("box", "GPU-a", "nvidia", 80e9, 0.0),))
+    lost = next(alert for alert in alerts(named) if alert.name == "CardLost")
+    assert '"UUID"' in lost.expression
+    seen = {'DCGM_FI_DEV_GPU_TEMP{host="box",UUID="GPU-a",gpu="3"}': "40x80"}
+    case = Case("CardLost", "there, by UUID", seen)
+    ran = run(tmp_path, tool, rule_groups(named), [unit_test(case, named)])
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def first_token(le: str) -> str:
+    return f'vllm:time_to_first_token_seconds_bucket{{job="vllm",instance="chat-0",model_name="chat",le="{le}"}}'
