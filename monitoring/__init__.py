@@ -3,15 +3,23 @@
 Knows nothing of how a stack is deployed.
 """
 
-from monitoring.scrape import alertmanager_config, prometheus_config, rules
+from monitoring.routes import SEVERITIES, Channel, Mail, Receivers, Slack, Webhook, alertmanager_config
+from monitoring.scrape import RemoteWrite, prometheus_config, rules
 from monitoring.selectors import MAX_SCRAPE_INTERVAL_S
 from monitoring.subjects import Job, Subjects, Target
 
 __all__ = [
     "MAX_SCRAPE_INTERVAL_S",
+    "SEVERITIES",
+    "Channel",
     "Job",
+    "Mail",
+    "Receivers",
+    "RemoteWrite",
+    "Slack",
     "Subjects",
     "Target",
+    "Webhook",
     "alertmanager_config",
     "dashboard_files",
     "prometheus_config",

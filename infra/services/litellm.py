@@ -79,6 +79,9 @@ def _config(settings: LitellmSettings, context: Context) -> dict[str, Any]:
         "model_list": [_deployment(name, model, context) for name, model in context.served().items()],
         "litellm_settings": {
             "callbacks": ["prometheus"],
+            # One series per client would fill Prometheus. Dropped there, clients that differ in nothing else would be one
+            # series with the numbers of whichever comes last; here they are counted together.
+            "prometheus_exclude_labels": ["client_ip", "user_agent"],
             "drop_params": True,
             "request_timeout": settings.request_timeout,
             # The metrics are reachable on the stack's own network only; the front door passes /v1 and nothing else.
