@@ -8,7 +8,7 @@ import subprocess
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -59,11 +59,11 @@ class Router:
     inbox: Inbox
     workload: Workload
 
-    def post(self, name: str, *, ended: bool = False, **labels: str) -> None:
+    def post(self, labels: Mapping[str, str], *, ended: bool = False) -> None:
         """Tell it of an alert as Prometheus does."""
         now = datetime.now(UTC)
         alert = {
-            "labels": {"alertname": name, **labels},
+            "labels": dict(labels),
             "startsAt": (now - timedelta(minutes=5)).isoformat(),
             "endsAt": (now - timedelta(seconds=1) if ended else now + timedelta(minutes=10)).isoformat(),
         }
@@ -176,22 +176,23 @@ def router(inbox: Inbox) -> Iterator[Router]:
 
 
 def test_people_hear_of_an_alert_and_of_its_end(router: Router) -> None:
-    router.post("MemoryLow", severity="warning", instance="told")
+    alert = {"alertname": "MemoryLow", "severity": "warning", "instance": "told"}
+    router.post(alert)
     assert soon(lambda: router.inbox.statuses("/people", "MemoryLow") == {"firing"})
-    router.post("MemoryLow", severity="warning", instance="told", ended=True)
+    router.post(alert, ended=True)
     assert soon(lambda: router.inbox.statuses("/people", "MemoryLow") == {"firing", "resolved"})
     # Slack is told of critical ones alone.
     assert not [body for body in router.inbox.of(f"/{SECRET}") if "MemoryLow" in str(body)]
 
 
 def test_a_critical_alert_reaches_slack_by_an_address_that_is_a_file(router: Router) -> None:
-    router.post("GatewayErrors", severity="critical")
+    router.post({"alertname": "GatewayErrors", "severity": "critical"})
     assert soon(lambda: any("GatewayErrors" in str(body) for body in router.inbox.of(f"/{SECRET}")))
     assert {body["channel"] for body in router.inbox.of(f"/{SECRET}")} == {"#llm"}
 
 
 def test_the_sign_of_life_reaches_the_dead_mans_switch_alone(router: Router) -> None:
-    router.post("Watchdog", severity="none")
+    router.post({"alertname": "Watchdog", "severity": "none"})
     assert soon(lambda: router.inbox.statuses("/alive", "Watchdog") == {"firing"})
     # Long enough for a message to people, had it gone to them.
     time.sleep(4)
@@ -259,7 +260,7 @@ SILENCES: dict[str, tuple[Labels, Labels, Labels]] = {
 def test_silences(router: Router, case: str) -> None:
     source, silenced, left = SILENCES[case]
     for labels in SILENCES[case]:
-        router.post(labels["alertname"], **{key: value for key, value in labels.items() if key != "alertname"})
+        router.post(labels)
     assert soon(lambda: router.inhibited(**silenced) != [])
     assert router.inhibited(**silenced) == [source["alertname"]]
     assert router.inhibited(**left) == []
