@@ -95,11 +95,13 @@ _ALL: Final = (
     Recipe(
         name="monitoring",
         version="2.42.0",
-        contents="Prometheus, Alertmanager and the node exporter",
+        contents="Prometheus, Alertmanager and the exporters of hosts, pages and nginx",
         debian={
             "prometheus": "2.42.0+ds-*",
             "prometheus-alertmanager": "0.25.0-*",
             "prometheus-node-exporter": "1.5.0-*",
+            "prometheus-blackbox-exporter": "0.23.0-*",
+            "prometheus-nginx-exporter": "0.11.0-*",
             "wget": "1.21.3-*",
         },
         modules=("install-debian.sh",),
@@ -125,6 +127,8 @@ SERVICES: Final[Mapping[str, str]] = MappingProxyType(
         "prometheus": "monitoring",
         "alertmanager": "monitoring",
         "node_exporter": "monitoring",
+        "blackbox_exporter": "monitoring",
+        "nginx_exporter": "monitoring",
         "nginx": "nginx",
     }
 )

@@ -24,7 +24,7 @@ def local_findings(built: Built, stack: str, root: Path, severity: Severity) -> 
             _absent(built, workload, volume.host_path, severity)
             for volume in workload.volumes
             # What is only read must be there; the daemon makes a directory that is written to.
-            if volume.host_path is not None and volume.read_only and not (root / volume.host_path).is_dir()
+            if volume.host_path is not None and volume.read_only and not (root / volume.host_path).exists()
         ]
     return found
 

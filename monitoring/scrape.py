@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-from monitoring.alerts import rule_groups
+from monitoring.rules import rule_groups
 from monitoring.selectors import MAX_SCRAPE_INTERVAL_S
 from monitoring.subjects import Job, Subjects
 

@@ -32,16 +32,18 @@ class Job:
 class Engine:
     """One engine as it was planned: what its alerts and the comparison with what is seen rest on.
 
-    `kv_tokens` and `concurrency` are the ledger's expected values with their bounds, None where nobody knows them;
-    `max_sequences` is its batch, `start_timeout_s` what a start may take, `cards` are UUIDs or numbers.
+    `kv_tokens` and `concurrency` are the ledger's expected values, the former with its bounds, None where nobody knows them;
+    `max_sequences` is its batch (None: unknown), `start_timeout_s` what a start may take, `watchdog_s` for how long nothing
+    may go on (0: for ever), `cards` are UUIDs or numbers.
     """
 
     instance: str
     model: str
     kind: str
     host: str
-    max_sequences: int
+    max_sequences: int | None
     start_timeout_s: float
+    watchdog_s: float = 0.0
     kv_tokens: tuple[float, float, float] | None = None
     concurrency: float | None = None
     weights_bytes: float | None = None

@@ -61,7 +61,8 @@ def settings_of(sections: Mapping[str, Any]) -> tuple[dict[str, Settings], list[
 
 def declare(config: StackConfig, plan: Plan, settings: Mapping[str, Settings], resolver: str) -> Declaration:
     """Let every service that runs declare its workloads."""
-    running = {name: service for name, service in registry().items() if service.runs(settings[name], config)}
+    wanted = {name: service for name, service in registry().items() if service.runs(settings[name], config)}
+    running = {name: service for name, service in wanted.items() if not service.beside or service.beside in wanted}
     endpoints = tuple(
         endpoint for name, service in running.items() for endpoint in service.endpoints(settings[name], config, plan)
     )

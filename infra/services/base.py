@@ -204,13 +204,15 @@ S = TypeVar("S", bound=Settings)
 class Service(ABC, Generic[S]):
     """A kind of program. One module holds its settings, its rendered files and its workloads.
 
-    `section` is its place in the stack file; `official_image` the pinned default of its image.
+    `section` is its place in the stack file; `official_image` the pinned default of its image; `beside` the service without
+    which it has nothing to do.
     """
 
     name: ClassVar[str]
     section: ClassVar[str]
     official_image: ClassVar[str]
     settings_type: type[S]
+    beside: ClassVar[str] = ""
 
     @abstractmethod
     def endpoints(self, settings: S, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:

@@ -14,6 +14,7 @@ from infra.services.files import GENERATED
 
 FRONT_PORT: Final = 8080
 BALANCER_PORT: Final = 8100
+STATUS_PORT: Final = 8090
 
 # Streams pass as they come: nothing is buffered, and a connection can be upgraded to a WebSocket.
 _PROXY: Final = """\
@@ -63,12 +64,13 @@ class Nginx(Service[NginxSettings]):
     settings_type = NginxSettings
 
     def endpoints(self, settings: NginxSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
-        """Return the front door and the balancer (asked for by the name load_balancer)."""
+        """Return the front door, the balancer and nginx's own counters (asked for by the names of the latter two)."""
         del plan
         host = self.host(settings, config)
         return (
-            Endpoint(self.name, "nginx", host, FRONT_PORT),
+            Endpoint(self.name, "nginx", host, FRONT_PORT, probe_url=f"http://nginx:{FRONT_PORT}/healthz"),
             Endpoint("load_balancer", "nginx", host, BALANCER_PORT),
+            Endpoint("nginx_status", "nginx", host, STATUS_PORT),
         )
 
     def workloads(self, settings: NginxSettings, context: Context) -> tuple[Workload, ...]:
@@ -127,6 +129,15 @@ http {{
             return 200 "ok\\n";
         }}
 {"".join(locations)}    }}
+
+    server {{
+        listen {STATUS_PORT};
+
+        location = /stub_status {{
+            access_log off;
+            stub_status;
+        }}
+    }}
 {_balancer(context)}}}
 """
 

@@ -46,9 +46,14 @@ class OpenWebui(Service[OpenWebuiSettings]):
     settings_type = OpenWebuiSettings
 
     def endpoints(self, settings: OpenWebuiSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
-        """Return the UI's endpoint; it has no metrics to scrape."""
+        """Return the UI's endpoint, which has no metrics to scrape, and the address that people use."""
         del plan
-        return (Endpoint(self.name, "open-webui", self.host(settings, config), PORT),)
+        host = self.host(settings, config)
+        page = Endpoint(self.name, "open-webui", host, PORT, probe_url=f"http://open-webui:{PORT}/health")
+        if settings.public_url is None:
+            return (page,)
+        # Asked for its certificate: what stands before the front door isn't part of the stack.
+        return (page, Endpoint("public_address", "public-address", host, PORT, probe_url=settings.public_url))
 
     def workloads(self, settings: OpenWebuiSettings, context: Context) -> tuple[Workload, ...]:
         """Return the UI with its data volume."""

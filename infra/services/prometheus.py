@@ -15,6 +15,8 @@ from infra.config.secrets import SecretRef
 from infra.config.types import DurationS, Model, SizeBytes, WebAddress
 from infra.errors import Finding, Severity
 from infra.plan import Plan
+from infra.services import alerting
+from infra.services.alerting import AlertSettings, ObjectiveSettings
 from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, Settings, Volume, Workload, secret_file
 from infra.services.files import GENERATED
 from infra.services.subjects import subjects
@@ -87,6 +89,12 @@ class PrometheusSettings(Settings):
         description="what links to runbooks start with; an alert's name and .md follow (default docs/runbooks, the "
         "project's own)",
     )
+    objective: ObjectiveSettings = Field(
+        default_factory=ObjectiveSettings, description="what users are promised; alerts say when it is being broken"
+    )
+    alerts: dict[str, AlertSettings] = Field(
+        default_factory=dict, description="changes of single alerts, by name, as in EngineRestarted: {severity: info}"
+    )
 
 
 class Prometheus(Service[PrometheusSettings]):
@@ -141,9 +149,10 @@ class Prometheus(Service[PrometheusSettings]):
         )
 
     def findings(self, settings: PrometheusSettings, context: Context) -> tuple[Finding, ...]:
-        """Check what is written to elsewhere."""
-        del context
-        return tuple(_findings(settings, f"hearth:{self.section}.remote_write"))
+        """Check what is written to elsewhere, and what was said of objectives and alerts."""
+        path = f"hearth:{self.section}"
+        told = alerting.findings(path, settings.objective, settings.alerts, subjects(context))
+        return (*_findings(settings, f"{path}.remote_write"), *told)
 
 
 def _findings(settings: PrometheusSettings, path: str) -> Iterator[Finding]:

@@ -1,20 +1,42 @@
-"""The dashboards of a stack, as JSON that Grafana reads from files."""
+"""The dashboards of a stack, as data. A board is a table of contents: one function for each panel."""
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from collections.abc import Callable
+from typing import Final
 
-from monitoring.dashboards import gateway, models, overview
-from monitoring.selectors import ENGINES, GATEWAY
+from monitoring.boards import Board, changed
+from monitoring.dashboards import edge, gateway, hardware, hosts, models, overview, plan, prometheus
+from monitoring.selectors import (
+    AMD,
+    CONNECTIONS,
+    CONTAINERS,
+    ENGINES,
+    GATEWAY,
+    NODE,
+    NVIDIA,
+    PROBES,
+    PROMETHEUS,
+    SUPERVISION,
+)
 from monitoring.subjects import Subjects
+from monitoring.versions import fitting
+
+# Each board, and the programs of which at least one must be there; none: it is always made.
+_BOARDS: Final[tuple[tuple[Callable[[Subjects], Board], tuple[str, ...]], ...]] = (
+    (overview.build, ()),
+    (models.build, (ENGINES,)),
+    (plan.build, (SUPERVISION,)),
+    (gateway.build, (GATEWAY,)),
+    (hardware.build, (NVIDIA, AMD, SUPERVISION, CONTAINERS)),
+    (hosts.build, (NODE,)),
+    (edge.build, (CONNECTIONS, PROBES)),
+    (prometheus.build, (PROMETHEUS,)),
+)
 
 
-def render(subjects: Subjects) -> dict[str, str]:
-    """Return file name → JSON, sorted and the same for the same subjects; no board of a program that isn't there."""
-    boards = {"overview": overview.build(subjects)}
-    if subjects.has(ENGINES):
-        boards["models"] = models.build()
-    if subjects.has(GATEWAY):
-        boards["gateway"] = gateway.build()
-    encoder = JSONEncoder(sort_keys=True, indent=1)
-    return {f"{name}.json": encoder.encode(board.build()) + "\n" for name, board in sorted(boards.items())}
+def boards(subjects: Subjects) -> tuple[Board, ...]:
+    """Return the dashboards of what is there, with the metric names that the engines' version has."""
+    made = (build(subjects) for build, jobs in _BOARDS if not jobs or any(subjects.has(job) for job in jobs))
+    found = (changed(board, fitting(subjects.older_names)) for board in made)
+    return tuple(board for board in found if board is not None)

@@ -5,17 +5,12 @@ from __future__ import annotations
 import json
 import sys
 import time
-import urllib.parse
 from typing import Any
 
 import pytest
 
-import monitoring
-from infra.config.load import read_stack_file
-from infra.pipeline import build
-from infra.services.subjects import subjects
-from monitoring.queries import in_dashboard
-from tests.integration.stacks import ROOT, TestStack, ask
+from tests.integration import replay
+from tests.integration.stacks import TestStack, ask
 from tests.integration.test_1_chat import chat
 
 pytestmark = pytest.mark.integration
@@ -23,11 +18,7 @@ SCRAPED_WITHIN_S = 30
 
 
 def query(outputs: dict[str, Any], expression: str) -> list[dict[str, Any]]:
-    url = f"{outputs['exposed']['prometheus']}/api/v1/query?query={urllib.parse.quote(expression)}"
-    answer = ask(url)
-    assert answer.status == 200, answer.body
-    found: list[dict[str, Any]] = answer.json()["data"]["result"]
-    return found
+    return replay.query(outputs["exposed"]["prometheus"], expression)
 
 
 def test_every_declared_target_is_up(local_stack: TestStack, outputs: dict[str, Any]) -> None:
@@ -107,22 +98,3 @@ def test_alerts_reach_the_alertmanager(outputs: dict[str, Any]) -> None:
             return
         time.sleep(2)
     pytest.fail("the Alertmanager never got the Watchdog")
-
-
-def test_every_panel_of_every_dashboard_has_a_series(local_stack: TestStack, outputs: dict[str, Any]) -> None:
-    """A panel that is blank on a stack that has just been used is blank for ever."""
-    for model in ("tiny-chat", "tiny-coder"):
-        assert chat(outputs, model, stream=False).status == 200
-    time.sleep(12)
-    blank = [one for one in dashboard_queries(local_stack) if not query(outputs, one)]
-    assert blank == []
-
-
-def dashboard_queries(stack: TestStack) -> list[str]:
-    written, found = read_stack_file(ROOT, stack.name)
-    built, _ = build(written, stack.name, found)
-    assert built is not None
-    files = monitoring.dashboard_files(subjects(built.declaration.context)).values()
-    queries = [one for file in files for one in in_dashboard(file)]
-    assert len(queries) > 20
-    return queries

@@ -19,7 +19,15 @@ MAY_IMPORT = {
     "infra.plan": {"infra.errors", "infra.interval", "infra.config", "infra.catalogue", "infra.memory"},
     "infra.inventory": {"infra.errors", "infra.config"},
     "infra.facts": {"infra.errors", "infra.config", "infra.inventory"},
-    "infra.services": {"infra.errors", "infra.config", "infra.catalogue", "infra.plan", "images.recipes", "monitoring"},
+    "infra.services": {
+        "infra.errors",
+        "infra.interval",
+        "infra.config",
+        "infra.catalogue",
+        "infra.plan",
+        "images.recipes",
+        "monitoring",
+    },
     "infra.targets": {"infra.errors", "infra.config", "infra.plan", "infra.services.base", "infra.services.files"},
     "infra.pipeline": {
         "infra.errors",
@@ -154,7 +162,7 @@ SERVICES = [name for name in MODULES if name.startswith("infra.services.") and n
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_knows_no_other_service(name: str) -> None:
-    names = ("base", "files", "subjects", "assets", "engine_flags", "engine_image")
+    names = ("base", "files", "subjects", "assets", "engine_flags", "engine_image", "alerting", "card_hosts")
     shared = {f"infra.services.{shared}" for shared in names}
     others = {other for other in SERVICES if other not in shared and other != name}
     if name not in shared:

@@ -26,3 +26,18 @@ def test_a_file_that_tells_no_end_is_none(tmp_path: Path, text: str) -> None:
     file = tmp_path / "status.json"
     file.write_text(text)
     assert Status(file, {})["last_end"] is None
+
+
+def test_the_page_tells_state_settings_and_what_the_container_uses(tmp_path: Path) -> None:
+    status = Status(tmp_path / "status.json", {"instance": "coder"}, "0123456789ab")
+    status.ended({**END, "cause": 'a "strange"\\cause'})
+    status.set(state="running", reported={"kv_cache_tokens": 131072})
+    page = status.metrics().splitlines()
+    assert 'hearth_engine_state{state="running"} 1' in page
+    assert 'hearth_engine_settings_info{digest="0123456789ab"} 1' in page
+    assert r'hearth_engine_last_end_info{cause="a \"strange\"\\cause"} 1' in page
+    assert "hearth_engine_kv_cache_tokens 131072" in page
+    since = next(float(line.split()[1]) for line in page if line.startswith("hearth_engine_state_since_seconds "))
+    assert since == pytest.approx(status["since"], abs=0.001)
+    cores = next(float(line.split()[1]) for line in page if line.startswith("hearth_engine_cores "))
+    assert cores > 0

@@ -58,7 +58,7 @@ class Supervisor:
             "model": wanted.model,
             "start_limit_burst": self._promise.start_limit_burst,
         }
-        self._status = status.Status(wanted.status_file, fixed)
+        self._status = status.Status(wanted.status_file, fixed, wanted.digest)
         self._locks = locks.DeviceLocks(wanted.locks, locks.device_names(wanted.device, wanted.cards), wanted.instance)
         self._child: child.Child | None = None
         self._evidence, self._reading = Evidence(wanted.model), Reading()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from .limits import Promise
 
 SETTINGS_FILE = Path("/etc/hearth/engine.json")
+_DIGEST_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Settings:
     prepare: tuple[str, ...]
     command: tuple[str, ...]
     promise: Promise
+    # Of the file as it was read: it changes with a deploy.
+    digest: str = ""
     locks: Path = Path("/run/hearth/locks")
     status_file: Path = Path("/run/hearth/status.json")
     # In the container's own layer: it outlives a restart of the container, the daemon and the host, and ends with the
@@ -35,7 +39,9 @@ class Settings:
 
 def read(file: Path) -> Settings:
     """Read the settings; raises KeyError or ValueError for a file that isn't this version's."""
-    written: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    content = file.read_bytes()
+    written: dict[str, Any] = json.loads(content)
+    written["digest"] = hashlib.sha256(content).hexdigest()[:_DIGEST_DIGITS]
     for name in ("cards", "prepare", "command"):
         written[name] = tuple(written[name])
     for name in ("locks", "status_file", "history_file"):

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from . import usage
 from .files import replace_text
 
 STATES = ("queued", "starting", "running", "stopping", "waiting", "failed", "ended")
@@ -29,8 +30,9 @@ _REPORTED = {
 class Status:
     """The engine's state as others see it. Every change is written at once, whole: a reader never sees half of it."""
 
-    def __init__(self, file: Path, fixed: Mapping[str, Any]) -> None:
+    def __init__(self, file: Path, fixed: Mapping[str, Any], settings_digest: str = "") -> None:
         self._file = file
+        self._digest = settings_digest
         self._lock = threading.Lock()
         self._fields: dict[str, Any] = {
             "schema": SCHEMA,
@@ -84,23 +86,28 @@ class Status:
         with self._lock:
             fields, ends = dict(self._fields), dict(self._ends)
         last = fields["last_end"] or {"cause": ""}
-        rows = [("gauge", "hearth_engine_state", f'{{state="{state}"}}', fields["state"] == state) for state in STATES]
-        rows += [
-            ("counter", "hearth_engine_starts_total", "", fields["starts"]),
-            ("gauge", "hearth_engine_starts_in_interval", "", fields["starts_in_interval"]),
-            ("gauge", "hearth_engine_stalled_seconds", "", self.stalled_s),
+        rows: list[usage.Row] = [
+            ("gauge", "hearth_engine_state", {"state": state}, fields["state"] == state) for state in STATES
         ]
-        rows += [("counter", "hearth_engine_ends_total", f'{{cause="{cause}"}}', ends[cause]) for cause in sorted(ends)]
+        rows += [
+            ("gauge", "hearth_engine_state_since_seconds", {}, fields["since"]),
+            # A deploy changes it, a mere restart doesn't.
+            ("gauge", "hearth_engine_settings_info", {"digest": self._digest}, 1),
+            ("counter", "hearth_engine_starts_total", {}, fields["starts"]),
+            ("gauge", "hearth_engine_starts_in_interval", {}, fields["starts_in_interval"]),
+            ("gauge", "hearth_engine_stalled_seconds", {}, self.stalled_s),
+        ]
+        rows += [("counter", "hearth_engine_ends_total", {"cause": cause}, ends[cause]) for cause in sorted(ends)]
         if last["cause"]:
-            rows.append(("gauge", "hearth_engine_last_end_info", f'{{cause="{last["cause"]}"}}', 1))
+            rows.append(("gauge", "hearth_engine_last_end_info", {"cause": last["cause"]}, 1))
         for field, name in (
             ("start_s", "hearth_engine_start_seconds"),
             ("lock_wait_s", "hearth_engine_lock_wait_seconds"),
         ):
-            rows += [("gauge", name, "", fields[field])] if fields[field] is not None else []
+            rows += [("gauge", name, {}, fields[field])] if fields[field] is not None else []
         for key, (name, factor) in _REPORTED.items():
-            rows += [("gauge", name, "", fields["reported"][key] * factor)] if key in fields["reported"] else []
-        return _page(rows)
+            rows += [("gauge", name, {}, fields["reported"][key] * factor)] if key in fields["reported"] else []
+        return _page([*rows, *usage.rows()])
 
     def _write(self) -> None:
         replace_text(self._file, json.dumps(self._fields))
@@ -114,14 +121,20 @@ def _last_end(file: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and "cause" in found else None
 
 
-def _page(rows: list[tuple[str, str, str, Any]]) -> str:
+def _page(rows: list[usage.Row]) -> str:
     lines, known = [], set()
     for kind, name, labels, value in rows:
         if name not in known:
             known.add(name)
             lines.append(f"# TYPE {name} {kind}")
-        lines.append(f"{name}{labels} {float(value):.10g}")
+        inside = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
+        # Ten digits would blur a moment of this century, and the bytes of a large host.
+        lines.append(f"{name}{{{inside}}} {float(value):.15g}" if inside else f"{name} {float(value):.15g}")
     return "\n".join(lines) + "\n"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
 def serve(status: Status, port: int) -> http.server.ThreadingHTTPServer:

@@ -1,0 +1,64 @@
+"""AMD's device metrics exporter: load, memory, heat and errors of AMD cards."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from infra.config.schema import StackConfig
+from infra.plan import Plan
+from infra.services.base import Context, Endpoint, Service, Settings, Workload
+from infra.services.card_hosts import card_host
+
+PORT: Final = 5000
+
+
+class AmdExporterSettings(Settings):
+    """hearth:monitoring.amd_exporter."""
+
+
+class AmdExporter(Service[AmdExporterSettings]):
+    """One on the host whose cards are AMD's; it sees all of them."""
+
+    name: ClassVar[str] = "amd_exporter"
+    section: ClassVar[str] = "monitoring.amd_exporter"
+    official_image: ClassVar[str] = "rocm/device-metrics-exporter:v1.4.2"
+    settings_type = AmdExporterSettings
+
+    def runs(self, settings: AmdExporterSettings, config: StackConfig) -> bool:
+        """Whether its host has such cards."""
+        return super().runs(settings, config) and card_host(config, settings, "amd") is not None
+
+    def endpoints(self, settings: AmdExporterSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
+        """Return its endpoint."""
+        del plan
+        host = self.host(settings, config)
+        return (Endpoint(self.name, "amd-exporter", host, PORT, metrics_path="/metrics"),)
+
+    def workloads(self, settings: AmdExporterSettings, context: Context) -> tuple[Workload, ...]:
+        """Return the exporter, which is given all cards of the host."""
+        found = card_host(context.config, settings, "amd")
+        if found is None:
+            return ()
+        host = context.config.inventory.hosts[found.name]
+        return (
+            Workload(
+                instance="amd-exporter",
+                service=self.name,
+                host=found.name,
+                image=str(self.image(context.config)),
+                # It starts AMD's agent beside the exporter, and hands these arguments on.
+                command=("/home/amd/tools/entrypoint.sh", "-monitor-gpu=true"),
+                restart=settings.restart or context.config.restart,
+                environment=settings.environment,
+                published=self.published(settings, PORT),
+                memory_bytes=settings.memory,
+                device="rocm",
+                gpus=found.cards,
+                device_groups=host.device_groups,
+            ),
+        )
+
+    def host(self, settings: AmdExporterSettings, config: StackConfig) -> str:
+        """Return the host with the cards."""
+        found = card_host(config, settings, "amd")
+        return found.name if found is not None else super().host(settings, config)

@@ -1,0 +1,77 @@
+"""cAdvisor: processor and memory of every container of the host."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from infra.config.schema import StackConfig
+from infra.errors import Finding, Severity
+from infra.plan import Plan
+from infra.services.base import Context, Endpoint, Probe, Service, Settings, Volume, Workload
+
+PORT: Final = 8080
+# What its README mounts. The daemon's socket gives the containers their names; reading it is enough for that.
+_MOUNTS: Final = (
+    ("host-root", "/rootfs", "/"),
+    ("host-sys", "/sys", "/sys"),
+    ("docker-data", "/var/lib/docker", "/var/lib/docker"),
+)
+_SOCKET: Final = "/var/run/docker.sock"
+_UNIX: Final = "unix://"
+# Groups of metrics that no panel reads, and that cost most of its time (cAdvisor, docs/runtime_options.md).
+_UNREAD: Final = "advtcp,cpu_topology,cpuset,hugetlb,memory_numa,percpu,process,referenced_memory,resctrl,sched,tcp,udp"
+
+
+class CadvisorSettings(Settings):
+    """hearth:monitoring.cadvisor."""
+
+
+class Cadvisor(Service[CadvisorSettings]):
+    """One per host, unprivileged."""
+
+    name: ClassVar[str] = "cadvisor"
+    section: ClassVar[str] = "monitoring.cadvisor"
+    official_image: ClassVar[str] = "gcr.io/cadvisor/cadvisor:v0.52.1"
+    settings_type = CadvisorSettings
+
+    def endpoints(self, settings: CadvisorSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
+        """Return its endpoint."""
+        del plan
+        return (Endpoint(self.name, "cadvisor", self.host(settings, config), PORT, metrics_path="/metrics"),)
+
+    def workloads(self, settings: CadvisorSettings, context: Context) -> tuple[Workload, ...]:
+        """Return cAdvisor with the host's own files mounted for reading."""
+        mounts = tuple(Volume(name, path, host_path=source, read_only=True) for name, path, source in _MOUNTS)
+        connection = context.config.inventory.hosts[self.host(settings, context.config)].connection
+        socket = connection.removeprefix(_UNIX) if connection.startswith(_UNIX) else _SOCKET
+        return (
+            Workload(
+                instance="cadvisor",
+                service=self.name,
+                host=self.host(settings, context.config),
+                image=str(self.image(context.config)),
+                command=(
+                    "/usr/bin/cadvisor",
+                    "--logtostderr",
+                    "--docker_only=true",
+                    "--housekeeping_interval=10s",
+                    "--store_container_labels=false",
+                    "--whitelisted_container_labels=hearth.stack,hearth.instance",
+                    f"--disable_metrics={_UNREAD}",
+                ),
+                restart=settings.restart or context.config.restart,
+                environment=settings.environment,
+                volumes=(*mounts, Volume("docker-socket", _SOCKET, host_path=socket, read_only=True)),
+                published=self.published(settings, PORT),
+                probe=Probe(PORT, "/healthz", client="wget", interval_s=5.0),
+                memory_bytes=settings.memory,
+            ),
+        )
+
+    def absence(self, config: StackConfig) -> Finding | None:
+        """Say that it is left out where images are built: no package registry has it."""
+        if self.image(config) is not None:
+            return None
+        fix = f"`docker load` {self.official_image} on the host and set hearth:images.cadvisor to it; engines tell of theirs"
+        problem = "is left out: its image can't be built from packages"
+        return Finding("hearth:monitoring.cadvisor", problem, fix, Severity.NOTICE)

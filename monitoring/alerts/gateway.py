@@ -1,0 +1,56 @@
+"""Alerts of the gateway, and of what clients see: UI, front door, certificates."""
+
+from __future__ import annotations
+
+from monitoring.alerts.alert import CRITICAL, INSTANCE, SHARE, WARNING, Alert, minutes
+from monitoring.queries import gateway, programs
+from monitoring.selectors import CERTIFICATE_DAYS, CERTIFICATE_LAST_DAYS, ERROR_SHARE, FRONT_DOOR, GATEWAY, UI
+from monitoring.subjects import Job
+
+
+def serving() -> list[Alert]:
+    """Return the alerts of the gateway itself."""
+    return [
+        Alert(
+            "GatewayDown", programs.down([GATEWAY]), minutes(1), CRITICAL, f"the gateway {INSTANCE} doesn't answer",
+            "No model can be reached, although engines may be well.",
+        ),
+        Alert(
+            "GatewayErrors", f"{gateway.ERRORS_RECORD} > {ERROR_SHARE}", minutes(5), CRITICAL,
+            f"{SHARE} of the requests fail at the gateway", "Users get errors instead of answers.",
+        ),
+        Alert(
+            "GatewayFallback", gateway.fallback_used(), 0, WARNING,
+            "{{ $labels.requested_model }} was asked for, and {{ $labels.fallback_model }} answered",
+            "Answers come, though of another model than people chose.",
+        ),
+    ]  # fmt: skip
+
+
+def probed(job: Job) -> list[Alert]:
+    """Return the alerts of what clients see; of services that nobody asks there are none."""
+    services = {target.labels.get("service", "") for target in job.targets}
+    found = [
+        Alert(name, gateway.not_answering(service), minutes(2), CRITICAL, summary, felt)
+        for service, name, summary, felt in (
+            (
+                UI,
+                "UiDown",
+                f"the web UI {INSTANCE} doesn't answer",
+                "People can't open their chats. The API may be well.",
+            ),
+            (FRONT_DOOR, "FrontDoorDown", f"{INSTANCE} doesn't answer", "Nobody gets in: neither UI nor API."),
+        )
+        if service in services
+    ]
+    if any(target.address.startswith("https://") for target in job.targets):
+        days = gateway.certificate_days()
+        found += [
+            Alert(
+                "CertificateExpiring", f"{days} < {limit}", minutes(60), severity,
+                f"the certificate of {INSTANCE} ends in {{{{ $value | humanize }}}} days",
+                "Nothing yet. When it has ended, browsers and clients refuse to connect.",
+            )
+            for limit, severity in ((CERTIFICATE_DAYS, WARNING), (CERTIFICATE_LAST_DAYS, CRITICAL))
+        ]  # fmt: skip
+    return found

@@ -1,0 +1,79 @@
+"""Alerts of machines and their cards."""
+
+from __future__ import annotations
+
+from monitoring.alerts.alert import CRITICAL, HOST, SHARE, WARNING, Alert, minutes
+from monitoring.queries import cards, hosts
+from monitoring.selectors import AMD, DISK_FREE_SHARE, MEMORY_FREE_SHARE, NVIDIA
+from monitoring.subjects import Subjects
+
+_VENDORS = (("nvidia", NVIDIA, "gpu"), ("amd", AMD, "gpu_id"))
+
+
+def machines() -> list[Alert]:
+    """Return the alerts of every machine that is watched."""
+    return [
+        Alert(
+            "DiskFilling", f"{hosts.disk_free_share()} < {DISK_FREE_SHARE}", minutes(10), WARNING,
+            f"{{{{ $labels.device }}}} of {HOST} has {SHARE} left",
+            "A full disk ends downloads of models, the database of the UI and the metrics.",
+        ),
+        Alert(
+            "DiskFullSoon", hosts.disk_full_within_a_day(), minutes(60), WARNING,
+            f"{{{{ $labels.device }}}} of {HOST} has {SHARE} left and will be full within a day",
+            "Nothing yet. A full disk ends downloads, the database of the UI and the metrics.",
+        ),
+        Alert(
+            "MemoryLow", f"{hosts.memory_free_share()} < {MEMORY_FREE_SHARE}", minutes(5), CRITICAL,
+            f"{HOST} has {SHARE} of its memory left", "Next the kernel ends the largest program: an engine.",
+        ),
+        Alert(
+            "EndedForMemory", f"{hosts.killed_for_memory()} > 0", 0, WARNING,
+            f"the kernel of {HOST} has ended a program for memory", "Its requests were lost; it may happen again.",
+        ),
+    ]  # fmt: skip
+
+
+def reachable() -> Alert:
+    """Return the alert of a machine of which nothing answers."""
+    return Alert(
+        "HostDown", hosts.host_down(), minutes(1), CRITICAL, f"nothing on {HOST} answers any more",
+        "Everything that ran there is away. This alert stands for all of them.",
+    )  # fmt: skip
+
+
+def hardware(subjects: Subjects) -> list[Alert]:
+    """Return the alerts of cards, for the kinds whose exporter runs."""
+    found = []
+    for vendor, job, label in _VENDORS:
+        if not subjects.has(job):
+            continue
+        card = f"card {{{{ $labels.{label} }}}} of {HOST}"
+        found += [
+            Alert(
+                "CardHot", cards.hot(vendor), minutes(5), WARNING, f"{card} has {{{{ $value }}}} °C",
+                "It slows itself down soon: answers come later.",
+            ),
+            Alert(
+                "CardMemoryErrors", cards.memory_errors(vendor), 0, CRITICAL,
+                f"the memory of {card} has errors that couldn't be corrected",
+                "An engine on it may crash, or answer wrongly.",
+            ),
+        ]  # fmt: skip
+        if any(one.vendor == vendor for one in subjects.cards):
+            found.append(
+                Alert(
+                    "CardLost", cards.lost(vendor, subjects), minutes(2), CRITICAL,
+                    f"card {{{{ $labels.card }}}} of {HOST} is planned and no longer there",
+                    "Engines on it have ended or will at their next start.",
+                )
+            )  # fmt: skip
+    if subjects.has(NVIDIA):
+        found.append(
+            Alert(
+                "CardFault", cards.faulted(), 0, CRITICAL,
+                f"the driver reports fault {{{{ $value }}}} (Xid) of card {{{{ $labels.gpu }}}} of {HOST}",
+                "Engines on it may have crashed or hang.",
+            )
+        )  # fmt: skip
+    return found
