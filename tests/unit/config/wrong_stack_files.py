@@ -78,13 +78,44 @@ config:
     environment: {LOG_LEVEL: INFO}
   hearth:edge: {expose: 8080, expose_address: 10.0.0.5, read_timeout: 10min, body: 50MiB, place: big}
   hearth:monitoring:
-    prometheus: {enabled: false, expose: 9090, scrape_interval: 15s, retention: 360h}
-    alertmanager: {webhook_url: "https://alerts.example.com"}
-    grafana: {expose: 3000, enabled: false}
+    prometheus:
+      expose: 9090
+      scrape_interval: 15s
+      retention: 360h
+      retention_size: 20GiB
+      external_labels: {region: north}
+      public_url: https://metrics.example.com
+      runbook_url: https://runbooks.example.com
+      remote_write: [{url: "https://mimir.example.com/push", username: hearth}, {url: "https://b.example.com", token: true}]
+    alertmanager:
+      webhook_url: https://alerts.example.com
+      webhook: true
+      webhook_severities: [critical, warning]
+      slack: {channel: "#llm", severities: [critical]}
+      email: {to: ops@example.com, from: hearth@example.com, smarthost: "smtp.example.com:587", username: h, tls: true}
+      dead_mans_switch: true
+      group_wait: 30s
+      group_interval: 5min
+      repeat_interval: 4h
+    grafana:
+      expose: 3000
+      admin_user: admin
+      public_url: https://grafana.example.com
+      login_form: false
+      oidc:
+        client_id: hearth
+        auth_url: https://id.example.com/auth
+        token_url: https://id.example.com/token
+        api_url: https://id.example.com/me
+        scopes: [openid, email]
+        name: ours
+        role_attribute_path: role
+        allow_sign_up: true
+        auto_login: false
     node_exporter: {enabled: false}
 """
 # Maps whose keys people choose; a slip in such a key is no mistake by itself.
-_FREE = frozenset({"models", "adapters", "hosts", "groups", "args", "environment"})
+_FREE = frozenset({"models", "adapters", "hosts", "groups", "args", "environment", "external_labels"})
 
 
 @dataclass(frozen=True)
@@ -230,6 +261,7 @@ def _values() -> Iterator[tuple[Place, list[Any]]]:
         yield ("config", f"hearth:{section}", "expose_address"), ["localhost", "300.1.1.1", "10.0.0.5:80", ""]
         yield ("config", f"hearth:{section}", "place"), ["nowhere", "Gpus"]
     yield ("config", "hearth:monitoring", "prometheus", "scrape_interval"), ["often", -1, "1.5.5s", None]
+    yield from _monitored()
     yield ("config", "hearth:gateway", "retries"), [-1, "x", None]
     yield ("config", "hearth:ui", "default_model"), ["nobody", "embedder", "Coder"]
     yield ("config", "hearth:ui", "embedding_model"), ["nobody", "coder"]
@@ -262,9 +294,33 @@ def _values() -> Iterator[tuple[Place, list[Any]]]:
         "uiSecretKey",
         "uiAdminPassword",
         "grafanaAdminPassword",
+        "grafanaOidcSecret",
+        "slackWebhookUrl",
+        "smtpPassword",
         "hfToken",
     ):
         yield ("config", f"hearth:{secret}"), ["sk-in-plain-text-for-everybody", 5, {"secure": "v1:x", "more": 1}]
+
+
+def _monitored() -> Iterator[tuple[Place, list[Any]]]:
+    prometheus, alerts, grafana = (
+        ("config", "hearth:monitoring", name) for name in ("prometheus", "alertmanager", "grafana")
+    )
+    addresses = ["example.com", "ftp://example.com", "https://me:pw@example.com", "https://a b", "https://a:99999", ""]
+    yield (*prometheus, "retention_size"), ["20GB", 0, "1MiB"]
+    yield (*prometheus, "external_labels"), [{"host": "a"}, {"a-b": "c"}, {"__a": "b"}, {"a": 1}]
+    for place in ((*prometheus, "public_url"), (*alerts, "webhook_url"), (*grafana, "public_url")):
+        yield place, addresses
+    yield (*prometheus, "remote_write"), [[{}], [{"url": "x"}], [{"url": "https://a", "username": "", "token": True}]]
+    yield (*alerts, "slack"), [{}, {"channel": "llm"}, {"channel": "#a b"}, {"channel": "#a", "severities": []}]
+    yield (*alerts, "email", "to"), ["ops", "ops@", "a@b.example,,c@d.example", ""]
+    yield (*alerts, "email", "from"), ["ops", "a@b.example, c@d.example"]
+    yield (*alerts, "email", "smarthost"), ["smtp.example.com", ":25", "smtp.example.com:0", "smtp.example.com:smtp"]
+    yield (*alerts, "webhook_severities"), [[], ["loud"], ["critical", "none"]]
+    yield (*alerts, "repeat_interval"), [0, "1min", "soon"]
+    yield (*grafana, "oidc"), [{}, {"client_id": "a"}]
+    yield (*grafana, "oidc", "auth_url"), [*addresses, "http://id.example.com"]
+    yield (*grafana, "oidc", "scopes"), [[], ["email"], [1]]
 
 
 def _edits(document: Any) -> Iterator[Wrong]:

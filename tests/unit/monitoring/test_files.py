@@ -51,25 +51,6 @@ def test_an_interval_that_blinds_the_rules_is_refused(subjects: monitoring.Subje
         monitoring.prometheus_config(subjects, alertmanager=None, scrape_interval_s=interval_s)
 
 
-@pytest.mark.parametrize("webhook", [None, "http://127.0.0.1:9/alerts"])
-def test_amtool_reads_the_alertmanagers(
-    tmp_path: Path, tool: Tool, subjects: monitoring.Subjects, webhook: str | None
-) -> None:
-    (tmp_path / "alertmanager.yml").write_text(monitoring.alertmanager_config(subjects, webhook_url=webhook))
-    ran = tool(tmp_path, "amtool", "check-config", "alertmanager.yml")
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-
-
-@pytest.mark.parametrize(("receiver", "label"), [("nobody", "alertname=Watchdog"), ("people", "alertname=TargetDown")])
-def test_the_watchdog_wakes_nobody_and_all_else_goes_to_people(
-    tmp_path: Path, tool: Tool, subjects: monitoring.Subjects, receiver: str, label: str
-) -> None:
-    (tmp_path / "alertmanager.yml").write_text(monitoring.alertmanager_config(subjects, webhook_url=None))
-    verify = ("--config.file=alertmanager.yml", f"--verify.receivers={receiver}")
-    ran = tool(tmp_path, "amtool", "config", "routes", "test", *verify, label)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-
-
 def test_dashboards_have_stable_ids_one_datasource_and_distinct_queries(subjects: monitoring.Subjects) -> None:
     made = monitoring.dashboard_files(subjects)
     assert made == monitoring.dashboard_files(subjects)
