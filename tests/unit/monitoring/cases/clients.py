@@ -59,7 +59,10 @@ CASES = (
         "the web UI open-webui doesn't answer",
         {**CRITICAL, "job": "probes", "instance": "open-webui", "service": "open_webui", "host": "box"},
     ),
-    Case("UiDown", "the front door doesn't", {probe("success", "nginx", "nginx"): "0x80", probe("success", "open-webui", "open_webui"): "1x80"}),
+    Case(
+        "UiDown", "the front door doesn't",
+        {probe("success", "nginx", "nginx"): "0x80", probe("success", "open-webui", "open_webui"): "1x80"},
+    ),
     Case(
         "FrontDoorDown", "no answer", {probe("success", "nginx", "nginx"): "1x60 0x20"}, "nginx doesn't answer",
         {**CRITICAL, "job": "probes", "instance": "nginx", "service": "nginx", "host": "box"},

@@ -98,7 +98,8 @@ CASES = (
     Case("PlanAndEngineApart", "at the upper bound", {supervised("kv_cache_tokens"): "1200x80"}),
     Case("PlanAndEngineApart", "an engine without a plan", {supervised("kv_cache_tokens", instance="embed"): "1x80"}),
     Case(
-        "FirstTokenLate", "three of four within an hour", late("time_to_first_token_seconds", {"2.5": "0+4x150 600+1x90", "+Inf": "0+4x240"}),
+        "FirstTokenLate", "three of four within an hour",
+        late("time_to_first_token_seconds", {"2.5": "0+4x150 600+1x90", "+Inf": "0+4x240"}),
         "75% of the requests for chat wait longer than promised for their first token",
         {**CRITICAL, "model_name": "chat"}, at="6h10m",
     ),
@@ -125,7 +126,8 @@ CASES = (
         late("time_to_first_token_seconds", {"2.5": "0x250", "+Inf": "0+9x250"}, model="embed"), at="6h10m",
     ),
     Case(
-        "TokensLate", "three of four within an hour", late("inter_token_latency_seconds", {"0.1": "0+40x150 6000+10x90", "+Inf": "0+40x240"}),
+        "TokensLate", "three of four within an hour",
+        late("inter_token_latency_seconds", {"0.1": "0+40x150 6000+10x90", "+Inf": "0+40x240"}),
         "75% of the tokens of chat come later than promised", {**CRITICAL, "model_name": "chat"}, at="6h10m",
     ),
     Case(

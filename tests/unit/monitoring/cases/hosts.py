@@ -78,17 +78,22 @@ CASES = (
     ),
     Case("CardHot", "amd, as usual under load", {amd("junction_temperature"): "90x80"}),
     Case(
-        "CardMemoryErrors", "nvidia, a replaced row", {nvidia("UNCORRECTABLE_REMAPPED_ROWS"): "0x70 1x10", nvidia("ROW_REMAP_FAILURE"): "0x80"},
+        "CardMemoryErrors", "nvidia, a replaced row",
+        {nvidia("UNCORRECTABLE_REMAPPED_ROWS"): "0x70 1x10", nvidia("ROW_REMAP_FAILURE"): "0x80"},
         "the memory of card 0 of box has errors that couldn't be corrected", {**CRITICAL, **card()},
     ),
-    Case("CardMemoryErrors", "nvidia, corrected ones", {nvidia("CORRECTABLE_REMAPPED_ROWS"): "3x80", nvidia("UNCORRECTABLE_REMAPPED_ROWS"): "0x80"}),
+    Case(
+        "CardMemoryErrors", "nvidia, corrected ones",
+        {nvidia("CORRECTABLE_REMAPPED_ROWS"): "3x80", nvidia("UNCORRECTABLE_REMAPPED_ROWS"): "0x80"},
+    ),
     Case(
         "CardMemoryErrors", "amd", {amd("ecc_uncorrect_total"): "0x70 2x10"},
         "the memory of card 0 of box-2 has errors that couldn't be corrected", {**CRITICAL, "host": "box-2", "gpu_id": "0"},
     ),
     Case("CardMemoryErrors", "amd, none", {amd("ecc_uncorrect_total"): "0x80"}),
     Case(
-        "CardLost", "one of two", {nvidia("GPU_TEMP"): "40x80", nvidia("GPU_TEMP", "1"): "40x50 stale", amd("junction_temperature"): "40x80"},
+        "CardLost", "one of two",
+        {nvidia("GPU_TEMP"): "40x80", nvidia("GPU_TEMP", "1"): "40x50 stale", amd("junction_temperature"): "40x80"},
         "card 1 of box is planned and no longer there", {**CRITICAL, "host": "box", "card": "1", "vendor": "nvidia"},
     ),
     Case(
@@ -96,7 +101,10 @@ CASES = (
         "card 0 of box-2 is planned and no longer there", {**CRITICAL, "host": "box-2", "card": "0", "vendor": "amd"},
     ),
     Case("CardLost", "all there", {**BOTH_THERE, amd("junction_temperature"): "40x80"}),
-    Case("CardLost", "their exporters are away", {up("dcgm_exporter", "dcgm-exporter"): "1x50 0x30", up("amd_exporter", "amd-exporter"): "1x50 0x30"}),
+    Case(
+        "CardLost", "their exporters are away",
+        {up("dcgm_exporter", "dcgm-exporter"): "1x50 0x30", up("amd_exporter", "amd-exporter"): "1x50 0x30"},
+    ),
     Case(
         "CardFault", "fallen off the bus", {nvidia("XID_ERRORS"): "0x70 79x10"},
         "the driver reports fault 79 (Xid) of card 0 of box", {**CRITICAL, **card()},
