@@ -176,6 +176,7 @@ class Alertmanager(Service[AlertmanagerSettings]):
                 files=(ConfigFile(_CONFIG, f"# {GENERATED}\n{config}"),),
                 volumes=(Volume("alertmanager-data", "/alertmanager"),),
                 published=self.published(settings, PORT),
+                silencer=("/bin/amtool", f"--alertmanager.url=http://127.0.0.1:{PORT}"),
                 probe=Probe(PORT, "/-/ready", client="wget", interval_s=3.0),
                 memory_bytes=settings.memory,
             ),
