@@ -93,7 +93,8 @@ def _write(built: Built, prometheus: Prometheus, span: Span, options: argparse.N
         print(f"… {board.title}", file=sys.stderr)
         drawn.append(sections.charts(board, prometheus, span))
     zone = datetime.fromtimestamp(span.end_s).astimezone()
-    head = element("p", f"{options.hours:g} hours up to {zone:%Y-%m-%d %H:%M} {zone.tzname()}, as Prometheus saw them.")
+    length = "hour" if options.hours == 1 else f"{options.hours:g} hours"
+    head = element("p", f"The last {length} up to {zone:%Y-%m-%d %H:%M} {zone.tzname()}, as Prometheus saw them.")
     first = [sections.style(), head, sections.alert_list(alerts), sections.comparison(figures)]
     text = page(built.plan, before=first, after=drawn)
     part = options.html.with_name(f".{options.html.name}.part")

@@ -74,12 +74,12 @@ def comparison(figures: Mapping[str, Sequence[Figure]]) -> Html:
     if not figures:
         return NOTHING
     head = element("tr", *(element("th", name) for name in ("engine", "figure", "planned", "observed", "difference")))
-    rows = [
-        element("tr", element("td", instance), element("td", one.name), *(element("td", text) for text in _cells(one)))
-        for instance, all_of_it in figures.items()
-        for one in all_of_it
-        if one.planned is not None or one.seen is not None
-    ]
+    rows = []
+    for instance, all_of_it in figures.items():
+        known = [one for one in all_of_it if one.planned is not None or one.seen is not None]
+        for number, one in enumerate(known):
+            name = [element("td", element("b", instance), rowspan=str(len(known)))] if number == 0 else []
+            rows.append(element("tr", *name, element("td", one.name), *(element("td", text) for text in _cells(one))))
     return _section(
         "Plan against observed", element("table", element("thead", head), element("tbody", *rows), class_="plain")
     )
@@ -193,7 +193,9 @@ _CSS: Final = """
 figure { margin: 0; padding: 10px 12px; border: 1px solid var(--line); border-radius: 8px; background: var(--raised); min-width: 0; }
 figure svg { width: 100%; height: auto; }
 figure svg text { fill: var(--soft); font-family: inherit; }
+figure table.plain { width: 100%; min-width: 0; }
 table.plain { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; }
+table.plain td { vertical-align: top; }
 table.plain th, table.plain td { text-align: left; padding: 3px 16px 3px 0; border-bottom: 1px solid var(--line); }
 ul.plain li { padding: 3px 0; }
 """
