@@ -48,7 +48,11 @@ def chart(lines: Sequence[tuple[str, Line]], unit: str, span: Span) -> str:
         axes.set_xlim(*_days((span.start_s, span.end_s)))
         _time_axis(axes, datetime.fromtimestamp(span.end_s).astimezone().tzinfo)
         axes.yaxis.set_major_formatter(_formatter(unit))
-        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+        least = min(value for _, line in shown for _, value in line.points)
+        # From nought, so that a ripple isn't a wave.
+        axes.set_ylim(
+            bottom=min(0.0, least), top=None if any(value for _, line in shown for _, value in line.points) else 1.0
+        )
         axes.grid(visible=True, color=_GREY, alpha=0.25, lw=0.6)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(colors=_GREY)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import monitoring
 from infra.config.load import read_stack_file
@@ -85,7 +85,10 @@ def _write(built: Built, prometheus: Prometheus, span: Span, options: argparse.N
     figures = sections.compared(watched.engines, prometheus, span)
     alerts = sections.alerts(prometheus, span)
     if options.json:
-        rows = {instance: [_row(asdict(one), one.difference) for one in found] for instance, found in figures.items()}
+        rows = {
+            instance: [{**asdict(one), "difference": one.difference} for one in found]
+            for instance, found in figures.items()
+        }
         print(json.dumps({"stack": watched.stack, "hours": options.hours, "engines": rows, "alerts": alerts}, indent=2))
         return 0
     drawn = []
@@ -106,7 +109,3 @@ def _write(built: Built, prometheus: Prometheus, span: Span, options: argparse.N
         return 1
     print(f"✓ {options.html}, {len(text) // 1024:,} KiB", file=sys.stderr)
     return 0
-
-
-def _row(row: dict[str, Any], difference: float | None) -> dict[str, Any]:
-    return {**row, "difference": difference}
