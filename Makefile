@@ -4,7 +4,7 @@ BOOT := python3 -m bootstrap
 RUN := . .hearth/env.sh &&
 
 .DEFAULT_GOAL := help
-.PHONY: help up down purge preview drift observe doctor env images check test golden bench bench-plan accuracy clean dev-tools
+.PHONY: help up down purge preview drift observe report silence doctor env images check test golden bench bench-plan accuracy clean dev-tools
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,12 @@ drift: ## compare what runs with what is declared (the command itself ends with 
 
 observe: ## compare what engines of STACK report with the plan (SAVE=1: keep it in calibration.json)
 	@$(RUN) python -m infra observe --stack $(STACK) $(if $(SAVE),--save) $(if $(JSON),--json)
+
+report: ## write report.html: ledger, plan against observed, alerts and charts of the last HOURS (6)
+	@$(RUN) python -m infra report --stack $(STACK) --html report.html $(if $(HOURS),--hours $(HOURS))
+
+silence: ## silence the alerts of STACK for a time (FOR=30min), or END=1; without either list them
+	@$(RUN) python -m infra silence --stack $(STACK) $(if $(END),--end,$(if $(FOR),--for $(FOR),--list))
 
 doctor: ## say what is missing, and why (JSON=1: machine-readable)
 	@$(BOOT) doctor --stack $(STACK) $(if $(JSON),--json)

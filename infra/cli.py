@@ -121,6 +121,18 @@ def _upgrade(arguments: Sequence[str]) -> int:
     return main_upgrade(arguments)
 
 
+def _silence(arguments: Sequence[str]) -> int:
+    from infra.silence import main_silence  # noqa: PLC0415
+
+    return main_silence(arguments)
+
+
+def _report(arguments: Sequence[str]) -> int:
+    from infra.report import main_report  # noqa: PLC0415
+
+    return main_report(arguments)
+
+
 def _schema(arguments: Sequence[str]) -> int:
     from infra.schema import json_schema  # noqa: PLC0415
 
@@ -190,5 +202,7 @@ _ALONE: Final[dict[str, tuple[Callable[[Sequence[str]], int], str]]] = {
     "facts": (_facts, "read cards, cores, memory and disks of live hosts as inventory"),
     "observe": (_observe, "say what running engines report, against the plan; --save keeps it for the next plan"),
     "upgrade": (_upgrade, "say what another version of vLLM would mean for a stack; nothing is touched"),
+    "report": (_report, "write the ledger, plan against observed, alerts and charts of the last hours as one page"),
+    "silence": (_silence, "silence alerts while somebody works on a host, list silences, or end them"),
     "schema": (_schema, "print the JSON schema of a stack file's configuration, for editors"),
 }

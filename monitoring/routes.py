@@ -14,14 +14,14 @@ _EVERYBODY: Final = "people"
 _NOBODY: Final = "nobody"
 _SWITCH: Final = "dead-mans-switch"
 _WATCHDOG: Final = "Watchdog"
-# Long enough for what caused an alert to arrive and silence it (rules are evaluated every 15 s, all of a group at once).
+# Long enough for what caused an alert to arrive and silence it: all rules of a group are evaluated at once.
 _CRITICAL_WAIT_S: Final = 10.0
-# A notification goes out when a group is looked at and the last one is older than the second figure: every 60 s. With 60 s
-# itself the second look would come a moment too early, and it would be every 120 s.
+# A notification goes out when a group is looked at and the last one is older than the second figure: every 60 s. With
+# 60 s itself the second look would come a moment too early, and it would be every 120 s.
 _SWITCH_LOOK_S: Final = 30.0
 _SWITCH_REPEAT_S: Final = 50.0
 # One of several disks, cards or models being critical says nothing of the others: all of these must be the same.
-_SAME: Final = ("alertname", "host", "instance", "model_name", "device", "mountpoint", "gpu", "gpu_id", "UUID")
+_SAME: Final = ("alertname", "host", "instance", "model_name", "name", "device", "mountpoint", "gpu", "gpu_id", "UUID")
 _SLACK_TITLE: Final = (
     "[{{ .Status }}] {{ .CommonLabels.alertname }}{{ with .CommonLabels.severity }} ({{ . }}){{ end }}"
 )
@@ -66,7 +66,7 @@ Channel = Webhook | Slack | Mail
 class Receivers:
     """Everybody who is told, and how fast; the defaults of the times are Alertmanager's own.
 
-    `dead_mans_switch` is told once a minute that alerting works (by the alert Watchdog): it raises the alarm when that ends.
+    `dead_mans_switch` is told once a minute, by the alert Watchdog, that alerting works: it raises the alarm when not.
     """
 
     channels: tuple[Channel, ...] = ()
@@ -177,7 +177,7 @@ def _mail(mail: Mail) -> dict[str, Any]:
 
 
 def _inhibitions() -> list[dict[str, Any]]:
-    """Return what silences what. An empty label equals an absent one, so every source must have the label that is compared."""
+    """Return what silences what. An absent label equals an empty one, so a source must have the label that is compared."""
     return [
         # A host that is gone explains all that is gone with it; that alerting works it doesn't explain.
         _silences("HostDown", f'alertname!~"HostDown|{_WATCHDOG}"', by="host"),

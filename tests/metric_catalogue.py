@@ -1,64 +1,72 @@
-"""Records the metrics of programs: `python -m tests.metric_catalogue PROMETHEUS_URL` from those that run, and from the
+"""Records the series of programs: `python -m tests.metric_catalogue PROMETHEUS_URL` from those that run, and from the
 recorded pages of those that can't run here (tests/unit/monitoring/exporters). What appears on an event only stays listed.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
+import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from images import recipes
+from monitoring.metrics import OF_PROMETHEUS, catalogues
 
 ROOT: Final = Path(__file__).parents[1]
 FOLDER: Final = ROOT / "monitoring" / "metrics"
 PAGES: Final = ROOT / "tests" / "unit" / "monitoring" / "exporters"
-# Of the languages that programs are written in: they change with a compiler.
-_NOISE: Final = ("go_", "python_", "promhttp_")
+# Of the languages that programs are written in (they change with a compiler), of each scrape, and of alerts.
+_NOISE: Final = ("go_", "python_", "promhttp_", "scrape_", "ALERTS")
 # When a counter began: prometheus_client writes one beside each.
 _CREATED: Final = "_created"
+_SAMPLE: Final = re.compile(r"^([a-zA-Z_:][\w:]*)", re.MULTILINE)
 
 
-def types_in(page: str) -> dict[str, str]:
-    """Return the types of a page of metrics, by name."""
-    lines = (line.split() for line in page.splitlines() if line.startswith("# TYPE "))
-    return {name: kind for _, _, name, kind in lines if _counts(name)}
+def on_page(page: str) -> frozenset[str]:
+    """Return the names of the series of a page of metrics."""
+    return _of_programs(_SAMPLE.findall(page))
 
 
-def live(prometheus: str) -> Mapping[str, dict[str, str]]:
-    """Return the types of every metric that a Prometheus's targets have, by job."""
-    with urllib.request.urlopen(f"{prometheus}/api/v1/targets/metadata", timeout=30) as reply:  # noqa: S310 - loopback
-        found: list[dict[str, Any]] = json.load(reply)["data"]
-    jobs: dict[str, dict[str, str]] = {}
-    for one in found:
-        if _counts(one["metric"]):
-            jobs.setdefault(one["target"]["job"], {})[one["metric"]] = one["type"]
-    return jobs
+def live(prometheus: str, job: str) -> frozenset[str]:
+    """Return the names of the series that the targets of a job have."""
+    query = urllib.parse.urlencode({"match[]": f'{{job="{job}"}}'})
+    names: list[str] = _ask(f"{prometheus}/api/v1/label/__name__/values?{query}")
+    return _of_programs(names)
 
 
-def _counts(name: str) -> bool:
-    return not name.startswith(_NOISE) and not name.endswith(_CREATED)
+def jobs(prometheus: str) -> list[str]:
+    """Return the jobs that a Prometheus scrapes."""
+    found: list[str] = _ask(f"{prometheus}/api/v1/label/job/values")
+    return found
 
 
-def _write(job: str, metrics: Mapping[str, str]) -> None:
-    file = FOLDER / f"{job}.json"
-    content: dict[str, Any] = (
-        json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"version": "", "on_event": {}}
+def _of_programs(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(
+        name
+        for name in names
+        if not name.startswith(_NOISE) and not name.endswith(_CREATED) and name not in OF_PROMETHEUS
     )
-    recipe = recipes.SERVICES.get("vllm" if job == "supervision" else job)
-    if not content["version"] and recipe is not None:
-        content["version"] = recipes.find(recipe).version
-    kept = {name: kind for name, kind in content.get("metrics", {}).items() if name in content["on_event"]}
-    content["metrics"] = dict(sorted({**kept, **metrics}.items()))
-    file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _ask(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=30) as reply:  # noqa: S310 - loopback
+        return json.load(reply)["data"]
+
+
+def _write(job: str, series: frozenset[str]) -> None:
+    known = catalogues().get(job)
+    version, on_event = (known.version, dict(known.on_event)) if known is not None else ("", {})
+    content = {"version": version, "on_event": on_event, "series": sorted(series | set(on_event))}
+    (FOLDER / f"{job}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    for name, found_here in live(sys.argv[1]).items():
-        _write(name, found_here)
+    running = jobs(sys.argv[1])
+    for name in running:
+        _write(name, live(sys.argv[1], name))
     for recorded in sorted(PAGES.glob("*.txt")):
-        known = live(sys.argv[1]).get(recorded.stem, {})
-        _write(recorded.stem, {**known, **types_in(recorded.read_text(encoding="utf-8"))})
+        if recorded.stem not in running:
+            _write(recorded.stem, on_page(recorded.read_text(encoding="utf-8")))

@@ -28,8 +28,8 @@ _MOST_OPEN_FINDINGS: Final = 12
 _SHORT_ID: Final = 16
 
 
-def page(plan: Plan) -> str:
-    """Return the page's HTML; nothing in it is loaded from elsewhere."""
+def page(plan: Plan, before: Sequence[Html] = (), after: Sequence[Html] = ()) -> str:
+    """Return the page's HTML; nothing in it is loaded from elsewhere. What stands before and after the ledger is others'."""
     title = f"{plan.stack} · ledger of {plan.project}"
     head = joined(
         [
@@ -48,7 +48,7 @@ def page(plan: Plan) -> str:
     for row in plan.cards:
         cards[row.slot.host].append(row)
     sections = (_host(name, hosts.get(name), cards[name], placements, is_large=is_large) for name in names)
-    body = element("main", _top(plan), _findings(plan.findings), _legend(plan), *sections)
+    body = element("main", _top(plan), *before, _findings(plan.findings), _legend(plan), *sections, *after)
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>{body}</body></html>\n'
 
 

@@ -29,10 +29,6 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _RELAY: Final = re.compile(r"(\[[0-9a-fA-F:]+\]|[^\s:/@\[\]]+):[1-9][0-9]{0,4}", re.ASCII)
 _MAILBOX: Final = re.compile(r"[^\s@,]+@[^\s@,]+")
 
-Level = Literal["critical", "warning", "info"]
-Levels = Annotated[tuple[Level, ...], Field(min_length=1)]
-_ALL: Final[tuple[Level, ...]] = ("critical", "warning", "info")
-
 
 def _channel(value: str) -> str:
     if not re.fullmatch(r"[#@][^\s#@]+", value):
@@ -60,6 +56,19 @@ def _relay(value: str) -> str:
         msg = f"{value!r} is no relay with its port; write host:port, as in smtp.example.com:587"
         raise ValueError(msg)
     return value
+
+
+def _some(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value:
+        msg = "names nothing, so nobody is told there; name some of critical, warning, info"
+        raise ValueError(msg)
+    return value
+
+
+Level = Literal["critical", "warning", "info"]
+# Not by Field(min_length=1): of a wrong level pydantic would say as well that there are too few.
+Levels = Annotated[tuple[Level, ...], AfterValidator(_some)]
+_ALL: Final[tuple[Level, ...]] = ("critical", "warning", "info")
 
 
 class SlackSettings(Model):
@@ -167,6 +176,7 @@ class Alertmanager(Service[AlertmanagerSettings]):
                 files=(ConfigFile(_CONFIG, f"# {GENERATED}\n{config}"),),
                 volumes=(Volume("alertmanager-data", "/alertmanager"),),
                 published=self.published(settings, PORT),
+                silencer=("/bin/amtool", f"--alertmanager.url=http://127.0.0.1:{PORT}"),
                 probe=Probe(PORT, "/-/ready", client="wget", interval_s=3.0),
                 memory_bytes=settings.memory,
             ),

@@ -127,7 +127,7 @@ class Workload:
     that the program keeps the restart promise itself, as PID 1, and tells its state in a file; `one_shot` that it runs
     to its end. `gpu_access` is how the host's Docker gives away NVIDIA cards; `device_nodes` and `device_groups` are
     the device files of AMD's and who may use them, empty where nobody knows. `capabilities` are further rights of the
-    kernel, as in SYS_NICE.
+    kernel, as in SYS_NICE. `silencer` is a program inside that takes silences of alerts as amtool does, with its options.
     """
 
     instance: str
@@ -157,6 +157,7 @@ class Workload:
     device_nodes: tuple[str, ...] = ()
     device_groups: tuple[int, ...] = ()
     capabilities: tuple[str, ...] = ()
+    silencer: tuple[str, ...] = ()
 
     @property
     def secrets(self) -> tuple[SecretRef, ...]:

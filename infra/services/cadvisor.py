@@ -42,7 +42,8 @@ class Cadvisor(Service[CadvisorSettings]):
     def workloads(self, settings: CadvisorSettings, context: Context) -> tuple[Workload, ...]:
         """Return cAdvisor with the host's own files mounted for reading."""
         mounts = tuple(Volume(name, path, host_path=source, read_only=True) for name, path, source in _MOUNTS)
-        connection = context.config.inventory.hosts[self.host(settings, context.config)].connection
+        host = context.config.inventory.hosts.get(self.host(settings, context.config))
+        connection = host.connection if host is not None else ""
         socket = connection.removeprefix(_UNIX) if connection.startswith(_UNIX) else _SOCKET
         return (
             Workload(

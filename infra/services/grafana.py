@@ -42,7 +42,11 @@ class OidcSettings(Model):
         default=("openid", "profile", "email"),
         description="what Grafana asks for (default openid, profile, email: name and mail address, no more)",
     )
-    name: str = Field(default="single sign-on", min_length=1, description="what the login button says")
+    name: str = Field(
+        default="single sign-on",
+        min_length=1,
+        description="what the login button says (default single sign-on: what it is)",
+    )
     role_attribute_path: str | None = Field(
         default=None,
         description="JMESPath from what the provider says to Viewer, Editor or Admin (default none: all are viewers)",

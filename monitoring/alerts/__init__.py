@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from monitoring.alerts import engines, gateway, hosts, objectives, programs
 from monitoring.alerts.alert import Alert
+from monitoring.records import fit
 from monitoring.selectors import ENGINES, GATEWAY, NODE, PROBES, SUPERVISION
 from monitoring.subjects import Subjects, Tuning
-from monitoring.versions import fitting
 
 __all__ = ["Alert", "alerts"]
 
@@ -18,10 +18,10 @@ def alerts(subjects: Subjects) -> list[Alert]:
 
     Those of absent programs are left out, and those of metrics that the engines' version hasn't got: they could never fire.
     """
-    fit = fitting(subjects.older_names)
+    fitted = fit(subjects)
     found = []
     for alert in _of_what_is_there(subjects):
-        expression = fit(alert.expression)
+        expression = fitted(alert.expression)
         tuned = alert.tuned(subjects.tuning.get(alert.name, Tuning()))
         if expression is not None and tuned is not None:
             found.append(replace(tuned, expression=expression))

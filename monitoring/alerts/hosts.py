@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from monitoring.alerts.alert import CRITICAL, HOST, SHARE, WARNING, Alert, minutes
 from monitoring.queries import cards, hosts
 from monitoring.selectors import AMD, DISK_FREE_SHARE, MEMORY_FREE_SHARE, NVIDIA
 from monitoring.subjects import Subjects
 
-_VENDORS = (("nvidia", NVIDIA, "gpu"), ("amd", AMD, "gpu_id"))
+_VENDORS = (("nvidia", NVIDIA), ("amd", AMD))
+# Each maker's exporter numbers its cards under a name of its own.
+_CARD = f"card {{{{ or $labels.gpu $labels.gpu_id }}}} of {HOST}"
 
 
 def machines() -> list[Alert]:
@@ -43,37 +47,40 @@ def reachable() -> Alert:
 
 
 def hardware(subjects: Subjects) -> list[Alert]:
-    """Return the alerts of cards, for the kinds whose exporter runs."""
-    found = []
-    for vendor, job, label in _VENDORS:
-        if not subjects.has(job):
-            continue
-        card = f"card {{{{ $labels.{label} }}}} of {HOST}"
-        found += [
+    """Return the alerts of cards, for the kinds whose exporter runs; one alert for all makers, as users see it."""
+    vendors = [vendor for vendor, job in _VENDORS if subjects.has(job)]
+    if not vendors:
+        return []
+    found = [
+        Alert(
+            "CardHot", _any(cards.hot(vendor) for vendor in vendors), minutes(5), WARNING,
+            f"{_CARD} has {{{{ $value }}}} °C", "It slows itself down soon: answers come later.",
+        ),
+        Alert(
+            "CardMemoryErrors", _any(cards.memory_errors(vendor) for vendor in vendors), 0, CRITICAL,
+            f"the memory of {_CARD} has errors that couldn't be corrected",
+            "An engine on it may crash, or answer wrongly.",
+        ),
+    ]  # fmt: skip
+    planned = [vendor for vendor in vendors if any(card.vendor == vendor for card in subjects.cards)]
+    if planned:
+        found.append(
             Alert(
-                "CardHot", cards.hot(vendor), minutes(5), WARNING, f"{card} has {{{{ $value }}}} °C",
-                "It slows itself down soon: answers come later.",
-            ),
-            Alert(
-                "CardMemoryErrors", cards.memory_errors(vendor), 0, CRITICAL,
-                f"the memory of {card} has errors that couldn't be corrected",
-                "An engine on it may crash, or answer wrongly.",
-            ),
-        ]  # fmt: skip
-        if any(one.vendor == vendor for one in subjects.cards):
-            found.append(
-                Alert(
-                    "CardLost", cards.lost(vendor), minutes(2), CRITICAL,
-                    f"card {{{{ $labels.card }}}} of {HOST} is planned and no longer there",
-                    "Engines on it have ended or will at their next start.",
-                )
-            )  # fmt: skip
+                "CardLost", _any(cards.lost(vendor) for vendor in planned), minutes(2), CRITICAL,
+                f"card {{{{ $labels.card }}}} of {HOST} is planned and no longer there",
+                "Engines on it have ended or will at their next start.",
+            )
+        )  # fmt: skip
     if subjects.has(NVIDIA):
         found.append(
             Alert(
                 "CardFault", cards.faulted(), 0, CRITICAL,
-                f"the driver reports fault {{{{ $value }}}} (Xid) of card {{{{ $labels.gpu }}}} of {HOST}",
+                f"the driver reports fault {{{{ $value }}}} (Xid) of {_CARD}",
                 "Engines on it may have crashed or hang.",
             )
         )  # fmt: skip
     return found
+
+
+def _any(expressions: Iterable[str]) -> str:
+    return "\nor ".join(f"({expression})" for expression in expressions)

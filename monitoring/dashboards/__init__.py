@@ -7,6 +7,7 @@ from typing import Final
 
 from monitoring.boards import Board, changed
 from monitoring.dashboards import edge, gateway, hardware, hosts, models, overview, plan, prometheus
+from monitoring.records import fit
 from monitoring.selectors import (
     AMD,
     CONNECTIONS,
@@ -20,7 +21,6 @@ from monitoring.selectors import (
     SUPERVISION,
 )
 from monitoring.subjects import Subjects
-from monitoring.versions import fitting
 
 # Each board, and the programs of which at least one must be there; none: it is always made.
 _BOARDS: Final[tuple[tuple[Callable[[Subjects], Board], tuple[str, ...]], ...]] = (
@@ -38,5 +38,5 @@ _BOARDS: Final[tuple[tuple[Callable[[Subjects], Board], tuple[str, ...]], ...]] 
 def boards(subjects: Subjects) -> tuple[Board, ...]:
     """Return the dashboards of what is there, with the metric names that the engines' version has."""
     made = (build(subjects) for build, jobs in _BOARDS if not jobs or any(subjects.has(job) for job in jobs))
-    found = (changed(board, fitting(subjects.older_names)) for board in made)
+    found = (changed(board, fit(subjects)) for board in made)
     return tuple(board for board in found if board is not None)

@@ -1,4 +1,4 @@
-"""The metrics that each program's pinned version has, as recorded from it: what isn't listed can't be drawn or alerted on.
+"""The series that each program's pinned version has, as recorded from it: what isn't listed can't be drawn or alerted on.
 
 `python -m tests.metric_catalogue` records them anew from a running stack; a test compares them with what runs.
 """
@@ -13,29 +13,18 @@ from pathlib import Path
 from typing import Any, Final
 
 _FOLDER: Final = Path(__file__).parent
-_ENDINGS: Final = {
-    "histogram": ("_bucket", "_count", "_sum"),
-    "summary": ("", "_count", "_sum"),
-}
 # Prometheus makes these itself, for every target and every alert.
 OF_PROMETHEUS: Final = frozenset({"up", "scrape_duration_seconds", "ALERTS"})
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """One program's metrics: name → type. `on_event` are those that appear with an event only, each with that event."""
+    """One program's series, by name. `on_event` are those that appear with an event only, each with that event."""
 
     job: str
     version: str
-    metrics: Mapping[str, str]
+    series: frozenset[str]
     on_event: Mapping[str, str]
-
-    @property
-    def series(self) -> frozenset[str]:
-        """Return the names of all series."""
-        return frozenset(
-            f"{name}{ending}" for name, kind in self.metrics.items() for ending in _ENDINGS.get(kind, ("",))
-        )
 
 
 @cache
@@ -51,4 +40,4 @@ def known_series() -> frozenset[str]:
 
 def _read(file: Path) -> Catalogue:
     content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return Catalogue(file.stem, content["version"], content["metrics"], content.get("on_event", {}))
+    return Catalogue(file.stem, content["version"], frozenset(content["series"]), content["on_event"])

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import pulumi
 
 from infra.services.base import Workload
 from infra.targets.docker import supervision
+from infra.targets.docker.silence import NotSilencedError, Silencer
 
 if TYPE_CHECKING:
     import pulumi_docker
@@ -24,21 +27,67 @@ if TYPE_CHECKING:
 _POLL_S: Final = 2.0
 _PROGRESS_S: Final = 15.0
 _LOG_LINES: Final = 25
+# Alerts hold for a minute, and look back over a lost scrape or two.
+_SETTLE_S: Final = 120.0
+_Hook = pulumi.ResourceHook | Callable[[pulumi.ResourceHookArgs], Awaitable[None] | None]
 # A restarted daemon is back within seconds, and ssh within its own retries.
 _AWAY_S: Final = 60.0
 
 
-def hooks(workload: Workload, container_name: str, socket: str) -> pulumi.ResourceHookBinding | None:
-    """Return what waits for a workload after it was created or updated; None where nothing tells how it is."""
+def hooks(
+    workload: Workload, container_name: str, socket: str, silencer: Silencer | None
+) -> pulumi.ResourceHookBinding | None:
+    """Return what waits for a workload after it was created or updated; None where nothing tells how it is.
+
+    While it is being made its alerts are silenced: a deploy pages nobody.
+    """
     if not _is_told(workload):
         return None
+    quiet = Quiet(workload, silencer)
+
+    async def begin(arguments: pulumi.ResourceHookArgs) -> None:
+        del arguments
+        await asyncio.get_running_loop().run_in_executor(None, quiet.begin)
 
     async def wait(arguments: pulumi.ResourceHookArgs) -> None:
         del arguments
-        await _waited(workload, container_name, socket)
+        try:
+            await _waited(workload, container_name, socket)
+        except RuntimeError:
+            quiet.end(0.0)
+            raise
+        quiet.end(_SETTLE_S)
 
     hook = pulumi.ResourceHook(f"healthy-{workload.instance}", wait)
-    return pulumi.ResourceHookBinding(after_create=[hook], after_update=[hook])
+    silence = pulumi.ResourceHook(f"quiet-{workload.instance}", begin)
+    before: list[_Hook] | None = [silence] if silencer is not None else None
+    return pulumi.ResourceHookBinding(before_create=before, after_create=[hook], after_update=[hook])
+
+
+class Quiet:
+    """The silence of one workload's alerts while it is being made. Whether it works decides nothing: the deploy goes on."""
+
+    def __init__(self, workload: Workload, silencer: Silencer | None) -> None:
+        self._workload, self._silencer = workload, silencer
+        self._id = ""
+
+    def begin(self) -> None:
+        """Silence the workload for as long as it may take to start."""
+        if self._silencer is None:
+            return
+        longest_s = self._workload.start_timeout_s + _SETTLE_S
+        with suppress(NotSilencedError):
+            self._id = self._silencer.add([f"instance={self._workload.instance}"], longest_s, "deploy")
+
+    def end(self, left_s: float) -> None:
+        """Let the silence end after so many seconds: what was seen before the workload was healthy mustn't flash up."""
+        if self._silencer is None or not self._id:
+            return
+        with suppress(NotSilencedError):
+            if left_s:
+                self._silencer.shorten(self._id, left_s)
+            else:
+                self._silencer.end([self._id])
 
 
 def verify(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from typing import Any, Final
+from typing import Any
 
 import pulumi
 import pulumi_docker as docker
@@ -12,8 +11,7 @@ from infra.services.base import Workload
 from infra.targets.base import Deployment
 from infra.targets.docker import gate
 from infra.targets.docker.mapping import Names, container, label_list, secret_uploads
-
-_LOCAL_SOCKET: Final = "unix:///var/run/docker.sock"
+from infra.targets.docker.silence import silencer_of, socket_of
 
 
 def declare_resources(deployment: Deployment, parent: pulumi.Resource) -> None:
@@ -42,7 +40,7 @@ class _Site:
 
     def __init__(self, deployment: Deployment, names: Names, host: str, parent: pulumi.Resource) -> None:
         connection = deployment.config.inventory.hosts[host].connection
-        self._socket = os.environ.get("DOCKER_HOST", _LOCAL_SOCKET) if connection == "local" else connection
+        self._socket = socket_of(connection)
         self._deployment, self._names, self._host = deployment, names, host
         provider = docker.Provider(
             f"docker-{host}",
@@ -59,6 +57,8 @@ class _Site:
             labels=label_list(names.labels()),
             opts=self._options,
         )
+        workloads = deployment.workloads
+        self._silencer = silencer_of(workloads, host, names.of("{}"), self._socket)
         self._images: dict[str, docker.RemoteImage] = {}
         self._volumes: dict[str, docker.Volume] = {}
 
@@ -76,7 +76,7 @@ class _Site:
             delete_before_replace=True,
             # The provider announces these as updates and doesn't apply them.
             replace_on_changes=["healthcheck", "init", "tmpfs", "mounts"],
-            hooks=gate.hooks(workload, arguments["name"], self._socket),
+            hooks=gate.hooks(workload, arguments["name"], self._socket, self._silencer),
         )
         made = docker.Container(
             workload.instance,

@@ -26,6 +26,15 @@ def test_the_stack_files_of_the_checkout_have_nothing_wrong(stack: str) -> None:
     assert [*found, *loaded.findings, *settings_of(loaded.services)[1]] == []
 
 
+@pytest.mark.parametrize("name", ["alertWebhookUrl", "slackWebhookUrl", "deadMansSwitchUrl"])
+def test_an_address_that_is_a_secret_is_checked_and_not_repeated(name: str) -> None:
+    (found,) = findings({}, {name: "hooks.example/T0/hidden"})
+    assert found.startswith(f"hearth:{name}: is no web address")
+    assert "hidden" not in found
+    # A file that a secret is read from ends with a new line.
+    assert findings({}, {name: "https://hooks.example/T0/hidden\n"}) == []
+
+
 def test_every_mistake_is_reported_at_once_with_path_problem_and_fix() -> None:
     found = findings(
         {

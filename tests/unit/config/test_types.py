@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from infra.config.types import CpuSet, DurationS, ImageRef, SizeBytes, Slug, cores_of, size_text
+from infra.config.types import CpuSet, DurationS, ImageRef, SizeBytes, Slug, WebAddress, cores_of, size_text
 
 
 @pytest.mark.parametrize(("text", "size_bytes"), [("1KiB", 1024), ("4GiB", 4 * 2**30), ("1.5 MiB", 1572864), ("7B", 7)])
@@ -56,3 +56,23 @@ def test_core_sets() -> None:
 
 def test_sizes_read_well() -> None:
     assert [size_text(size) for size in (17, 2**20, int(4.5 * 2**30))] == ["17 B", "1 MiB", "4.5 GiB"]
+
+
+@pytest.mark.parametrize("text", ["http://a", "https://a.example/p?q=x@y", "http://[::1]:3000/", "https://a:8443"])
+def test_web_addresses(text: str) -> None:
+    assert TypeAdapter(WebAddress).validate_python(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a.example", "ftp://a", "https://", "https://a b", "https://a:99999", "https://a\n"]
+)
+def test_web_addresses_that_are_none(text: str) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(WebAddress).validate_python(text)
+
+
+@pytest.mark.parametrize("text", ["https://me:hidden@a.example", "htp://me:hidden@a", "https://hidden@a.example/p"])
+def test_an_address_with_a_password_is_not_repeated(text: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        TypeAdapter(WebAddress).validate_python(text)
+    assert "hidden" not in str(refused.value.errors(include_url=False, include_input=False))

@@ -17,74 +17,9 @@ FILE = f"Pulumi.{NAME}.yaml"
 Place = tuple[str | int, ...]
 
 # Nearly every key that there is, so that every key is mutated. What takes long to render is declared and off.
-RICH = """
-config:
-  pulumi:disable-default-providers: ["*"]
-  hearth:target: docker
-  hearth:imageSource: official
-  hearth:images: {nginx: "nginx:1.28.0"}
-  hearth:inventory:
-    hosts:
-      big:
-        connection: ssh://deploy@big.example.com:2222
-        address: 10.0.0.5
-        cores: 64
-        memory: 512GiB
-        gpus:
-          - {id: "0", model: H100-80GB, memory: 79.2GiB}
-          - {id: "1", model: H100-80GB, memory: 79.2GiB}
-          - {id: "2", model: H100-80GB, memory: 79.2GiB}
-    groups:
-      gpus: {hosts: [big]}
-      all: {children: [gpus]}
-  hearth:models:
-    coder:
-      source: Qwen/Qwen3-8B
-      revision: main
-      kind: chat
-      device: cuda
-      place: gpus
-      gpus: ["0"]
-      memory_fraction: 0.4
-      kv_cache_dtype: fp8
-      context: 16384
-      max_sequences: 32
-      dtype: bfloat16
-      quantization: fp8
-      replicas: 1
-      gated: false
-      adapters: {sql: {source: org/sql, revision: main, rank: 16}}
-      tool_parser: hermes
-      reasoning_parser: qwen3
-      memory: 64GiB
-      shm: 4GiB
-      args: {enforce-eager: true}
-      environment: {NCCL_DEBUG: WARN}
-      restart: {policy: on-failure, start_limit_burst: 3, timeout_start: 15min, timeout_stop: 60s}
-    helper: {source: Qwen/Qwen3-1.7B, gpus: ["0"], memory_fraction: 0.3, after: [coder]}
-    wide: {source: Qwen/Qwen3-32B, gpus: ["1", "2"], tensor_parallel: 2, after: [helper]}
-    embedder: {source: BAAI/bge-m3, kind: embedding, device: cpu, cores: 0-3, kv_cache: 1GiB}
-  hearth:restart: {policy: always, timeout_stop: 45s}
-  hearth:engines: {args: {disable-access-log-for-endpoints: /health}, environment: {HF_ENDPOINT: "https://hub.example.com"}}
-  hearth:prefetch: {spare: 10GiB, endpoint: "https://hub.example.com", tries: 3, streams: 2}
-  hearth:gateway: {request_timeout: 10min, retries: 2, memory: 2GiB}
-  hearth:ui:
-    default_model: coder
-    embedding_model: embedder
-    sign_up: false
-    admin_email: admin@example.com
-    title: Ours
-    public_url: https://chat.example.com
-    environment: {LOG_LEVEL: INFO}
-  hearth:edge: {expose: 8080, expose_address: 10.0.0.5, read_timeout: 10min, body: 50MiB, place: big}
-  hearth:monitoring:
-    prometheus: {enabled: false, expose: 9090, scrape_interval: 15s, retention: 360h}
-    alertmanager: {webhook_url: "https://alerts.example.com"}
-    grafana: {expose: 3000, enabled: false}
-    node_exporter: {enabled: false}
-"""
+RICH = Path(__file__).with_name("rich.stack.yaml").read_text(encoding="utf-8")
 # Maps whose keys people choose; a slip in such a key is no mistake by itself.
-_FREE = frozenset({"models", "adapters", "hosts", "groups", "args", "environment"})
+_FREE = frozenset({"models", "adapters", "hosts", "groups", "args", "environment", "external_labels"})
 
 
 @dataclass(frozen=True)
@@ -230,6 +165,7 @@ def _values() -> Iterator[tuple[Place, list[Any]]]:
         yield ("config", f"hearth:{section}", "expose_address"), ["localhost", "300.1.1.1", "10.0.0.5:80", ""]
         yield ("config", f"hearth:{section}", "place"), ["nowhere", "Gpus"]
     yield ("config", "hearth:monitoring", "prometheus", "scrape_interval"), ["often", -1, "1.5.5s", None]
+    yield from _monitored()
     yield ("config", "hearth:gateway", "retries"), [-1, "x", None]
     yield ("config", "hearth:ui", "default_model"), ["nobody", "embedder", "Coder"]
     yield ("config", "hearth:ui", "embedding_model"), ["nobody", "coder"]
@@ -262,9 +198,33 @@ def _values() -> Iterator[tuple[Place, list[Any]]]:
         "uiSecretKey",
         "uiAdminPassword",
         "grafanaAdminPassword",
+        "grafanaOidcSecret",
+        "slackWebhookUrl",
+        "smtpPassword",
         "hfToken",
     ):
         yield ("config", f"hearth:{secret}"), ["sk-in-plain-text-for-everybody", 5, {"secure": "v1:x", "more": 1}]
+
+
+def _monitored() -> Iterator[tuple[Place, list[Any]]]:
+    prometheus, alerts, grafana = (
+        ("config", "hearth:monitoring", name) for name in ("prometheus", "alertmanager", "grafana")
+    )
+    addresses = ["example.com", "ftp://example.com", "https://me:pw@example.com", "https://a b", "https://a:99999", ""]
+    yield (*prometheus, "retention_size"), ["20GB", 0, "1MiB"]
+    yield (*prometheus, "external_labels"), [{"host": "a"}, {"a-b": "c"}, {"__a": "b"}, {"a": 1}]
+    for place in ((*prometheus, "public_url"), (*alerts, "webhook_url"), (*grafana, "public_url")):
+        yield place, addresses
+    yield (*prometheus, "remote_write"), [[{}], [{"url": "x"}], [{"url": "https://a", "username": "", "token": True}]]
+    yield (*alerts, "slack"), [{}, {"channel": "llm"}, {"channel": "#a b"}, {"channel": "#a", "severities": []}]
+    yield (*alerts, "email", "to"), ["ops", "ops@", "a@b.example,,c@d.example", ""]
+    yield (*alerts, "email", "from"), ["ops", "a@b.example, c@d.example"]
+    yield (*alerts, "email", "smarthost"), ["smtp.example.com", ":25", "smtp.example.com:0", "smtp.example.com:smtp"]
+    yield (*alerts, "webhook_severities"), [[], ["loud"], ["critical", "none"]]
+    yield (*alerts, "repeat_interval"), [0, "1min", "soon"]
+    yield (*grafana, "oidc"), [{}, {"client_id": "a"}]
+    yield (*grafana, "oidc", "auth_url"), [*addresses, "http://id.example.com"]
+    yield (*grafana, "oidc", "scopes"), [[], ["email"], [1]]
 
 
 def _edits(document: Any) -> Iterator[Wrong]:

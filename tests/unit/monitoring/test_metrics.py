@@ -40,7 +40,7 @@ def test_every_catalogue_names_its_version_and_the_events_it_waits_for() -> None
     assert len(catalogues()) > 8
     for job, one in catalogues().items():
         assert one.version, job
-        assert set(one.on_event) <= set(one.metrics), job
+        assert set(one.on_event) <= one.series, job
 
 
 @pytest.mark.parametrize("version", ["0.6.3", "0.8.5", "0.9.1", "0.10.2"])

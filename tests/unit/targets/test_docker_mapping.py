@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from infra.config.restart import Restart
 from infra.config.secrets import SecretRef
-from infra.services.base import ConfigFile, Probe, Published, Volume, Workload
+from infra.services.base import ConfigFile, Probe, Published, Volume, Workload, secret_file
 from infra.targets.docker import mapping
 
 NAMES = mapping.Names("hearth", "test")
@@ -53,6 +54,19 @@ def test_secrets_become_environment_inside_the_container_only(tmp_path: Path) ->
     argv = ["/bin/sh", "-c", script, "hearth", *made["command"]]
     ran = subprocess.run(argv, capture_output=True, text=True, check=True)
     assert ran.stdout == "a b\"c'$d\ntwo\n"
+
+
+def test_secrets_as_files_are_no_environment(tmp_path: Path) -> None:
+    """Beside those that are: what is exported is a folder of its own, and without any the program is started as it is."""
+    path = secret_file(SecretRef("smtpPassword"))
+    one = Workload("e", "x", "box", "a:1", ("x",), Restart(), secret_files={path: SecretRef("smtpPassword")})
+    assert mapping.secret_uploads(one) == {path: SecretRef("smtpPassword")}
+    assert mapping.container(one, NAMES, tmp_path)["entrypoints"] == ["x"]
+    both = replace(one, secret_environment={"KEY": SecretRef("engineKey")})
+    assert set(mapping.secret_uploads(both)) == {path, f"{mapping.SECRET_DIRECTORY}/KEY"}
+    assert not path.startswith(f"{mapping.SECRET_DIRECTORY}/")
+    assert {secret.name for secret in both.secrets} == {"smtpPassword", "engineKey"}
+    assert "smtpPassword" not in str(mapping.container(both, NAMES, tmp_path))
 
 
 def test_ports_listen_where_they_are_told() -> None:

@@ -10,8 +10,10 @@ import pytest
 from pulumi.runtime import mocks as runtime
 
 from infra.config.load import read_stack_file
+from infra.config.secrets import SecretRef
 from infra.errors import raise_errors
 from infra.pipeline import build, needed_secrets
+from infra.services.base import secret_file
 from infra.targets.base import Deployment
 from infra.targets.docker import gate
 
@@ -20,11 +22,17 @@ ROOT = Path(__file__).parents[3]
 
 class Recorder(runtime.Mocks):
     def __init__(self) -> None:
+        self.kept: dict[str, bool | None] = {}
         self.made: list[runtime.MockResourceArgs] = []
 
     def new_resource(self, args: runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         self.made.append(args)
         return f"{args.name}-id", {**args.inputs, "imageId": f"sha256:{args.name}"}
+
+    def note(self, args: pulumi.ResourceTransformationArgs) -> None:
+        """Remember what a resource's options say of its end: mocks are told of inputs alone."""
+        if args.type_.endswith(":Volume"):
+            self.kept[args.name] = args.opts.retain_on_delete
 
     def call(self, args: runtime.MockCallArgs) -> tuple[dict[str, Any], None]:
         raise NotImplementedError(args.token)
@@ -49,11 +57,15 @@ def recorder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     @pulumi.runtime.test  # type: ignore[untyped-decorator]  # pulumi gives it no types
     def deploy() -> None:
         secrets = {name: pulumi.Output.secret(f"value of {name}") for name in needed_secrets(built.workloads)}
-        parent = pulumi.ComponentResource("hearth:index:Stack", request.param)
+        noted = pulumi.ResourceOptions(transformations=[made.note])
+        parent = pulumi.ComponentResource("hearth:index:Stack", request.param, opts=noted)
         built.target.deploy(Deployment("hearth", request.param, ROOT, built.config, built.workloads, secrets), parent)
 
     deploy()
     return made
+
+
+WITHOUT_CLIENT = {"dcgm-exporter", "nginx-exporter"}
 
 
 def test_every_workload_is_one_container_with_a_health_check(recorder: Recorder) -> None:
@@ -61,9 +73,11 @@ def test_every_workload_is_one_container_with_a_health_check(recorder: Recorder)
     assert len(containers) >= 9
     steps = {name for name in containers if name.startswith("prefetch-")}
     for name, inputs in containers.items():
-        # A step that runs to its end is judged by its exit code.
-        assert (name in steps) == (not inputs["mustRun"]) == ("healthcheck" not in inputs)
-        assert name in steps or inputs["healthcheck"]["tests"][0] == "CMD"
+        # A step that runs to its end is judged by its exit code; images without any client, by Prometheus.
+        unasked = name in steps or name in WITHOUT_CLIENT
+        assert (name in steps) == (not inputs["mustRun"])
+        assert unasked == ("healthcheck" not in inputs)
+        assert unasked or inputs["healthcheck"]["tests"][0] == "CMD"
         assert inputs["wait"] is False
 
 
@@ -82,14 +96,34 @@ def test_secrets_are_uploads_and_nothing_else(recorder: Recorder) -> None:
     assert with_secrets
     assert {name for name in without if not name.startswith("prefetch-")} == {
         "alertmanager",
+        "blackbox-exporter",
+        "cadvisor",
         "nginx",
         "node-exporter",
         "prometheus",
-    }
-    assert all("/run/secrets/hearth/" in str(inputs["uploads"]["value"]) for inputs in with_secrets)
+    } | (WITHOUT_CLIENT & set(containers))
+    assert all("/run/secrets/" in str(inputs["uploads"]["value"]) for inputs in with_secrets)
     for inputs in containers.values():
         rest = {key: value for key, value in inputs.items() if key != "uploads"}
         assert "value of" not in str(rest)
+
+
+def test_a_secret_as_a_file_is_readable_by_whoever_the_program_runs_as(recorder: Recorder) -> None:
+    (grafana,) = (inputs for name, inputs in recorder.of("Container").items() if name == "grafana")
+    (upload,) = (one for one in grafana["uploads"]["value"] if one["file"] == grafana_password())
+    assert (upload["permissions"], upload["content"]) == ("0444", "value of grafanaAdminPassword")
+    assert f"GF_SECURITY_ADMIN_PASSWORD__FILE={upload['file']}" in grafana["envs"]
+    assert grafana["entrypoints"] == ["/run.sh"]
+
+
+def grafana_password() -> str:
+    return secret_file(SecretRef("grafanaAdminPassword"))
+
+
+def test_no_volume_is_deleted_with_its_stack(recorder: Recorder) -> None:
+    assert set(recorder.kept) == set(recorder.of("Volume"))
+    assert any("prometheus-data" in name for name in recorder.kept)
+    assert all(recorder.kept.values())
 
 
 def test_no_resource_uses_a_default_provider(recorder: Recorder) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.unit.monitoring.cases.case import Case, of, up
-from tests.unit.monitoring.watched import AMD_CARD, CARD_0, CARD_1, target_labels
+from tests.unit.monitoring.stack import AMD_CARD, CARD_0, CARD_1, target_labels
 
 CRITICAL = ("critical",)
 UUIDS = {"0": CARD_0, "1": CARD_1}

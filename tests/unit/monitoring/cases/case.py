@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tests.unit.monitoring.watched import target_labels
+from tests.unit.monitoring.stack import target_labels
 
 
 @dataclass(frozen=True)

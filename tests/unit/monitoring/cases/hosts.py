@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.unit.monitoring.cases.case import Case, of, up
-from tests.unit.monitoring.watched import everything, target_labels
+from tests.unit.monitoring.stack import everything, target_labels
 
 CRITICAL = ("critical",)
 NODE = target_labels("node_exporter", "node-exporter")

@@ -138,3 +138,6 @@ def _probes() -> monitoring.Job:
 
 def _labels(service: str, host: str) -> Mapping[str, str]:
     return {"host": host, "service": service}
+
+
+EVERYTHING: Final = everything()

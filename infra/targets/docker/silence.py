@@ -1,0 +1,82 @@
+"""Silences at the stack's own Alertmanager, by the program inside its container: its port needn't be published for that."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from infra.services.base import Workload
+
+_LOCAL_SOCKET: Final = "unix:///var/run/docker.sock"
+_ANSWER_S: Final = 10
+_AUTHOR: Final = "hearth"
+
+
+class NotSilencedError(Exception):
+    """Nobody could be told; the text says why."""
+
+
+@dataclass(frozen=True)
+class Silencer:
+    """The container that takes silences, the socket of its daemon, and the program inside (amtool, with its options)."""
+
+    container: str
+    socket: str
+    command: tuple[str, ...]
+
+    def add(self, matchers: Iterable[str], duration_s: float, comment: str) -> str:
+        """Silence alerts that all matchers fit (`instance=coder`), and return the silence's id.
+
+        Raises:
+            NotSilencedError: the container isn't there, or its program says no.
+        """
+        told = (f"--duration={round(duration_s)}s", f"--author={_AUTHOR}", f"--comment={comment}")
+        return self._run("silence", "add", *told, *matchers).strip()
+
+    def shorten(self, silence: str, left_s: float) -> None:
+        """Let a silence end so many seconds from now; raises as `add` does."""
+        self._run("silence", "update", f"--duration={round(left_s)}s", silence)
+
+    def end(self, silences: Sequence[str]) -> None:
+        """End silences now; raises as `add` does."""
+        if silences:
+            self._run("silence", "expire", *silences)
+
+    def active(self) -> list[dict[str, Any]]:
+        """Return the silences that are in force, as Alertmanager's API writes them; raises as `add` does."""
+        found: list[dict[str, Any]] = json.loads(self._run("silence", "query", "--output=json") or "[]")
+        return found
+
+    def _run(self, *arguments: str) -> str:
+        import docker  # noqa: PLC0415 - a preview never silences, and must not pay for this import
+
+        try:
+            client = docker.DockerClient(
+                base_url=self.socket, use_ssh_client=self.socket.startswith("ssh://"), version="auto", timeout=_ANSWER_S
+            )
+            try:
+                ran = client.containers.get(self.container).exec_run([*self.command, *arguments], demux=True)
+            finally:
+                client.close()
+        except (docker.errors.DockerException, OSError) as error:
+            raise NotSilencedError(f"{self.container}: {error}") from None
+        out, problem = (part.decode(errors="replace") if part else "" for part in ran.output)
+        if ran.exit_code:
+            raise NotSilencedError(f"{self.container}: {(problem or out).strip()}")
+        return str(out)
+
+
+def socket_of(connection: str) -> str:
+    """Return the address of a host's daemon."""
+    return os.environ.get("DOCKER_HOST", _LOCAL_SOCKET) if connection == "local" else connection
+
+
+def silencer_of(workloads: Iterable[Workload], host: str, name: str, socket: str) -> Silencer | None:
+    """Return what takes the silences of a host's workloads: `name` is the pattern of container names, as in hearth-prod-{}."""
+    for workload in workloads:
+        if workload.silencer and workload.host == host:
+            return Silencer(name.format(workload.instance), socket, workload.silencer)
+    return None
