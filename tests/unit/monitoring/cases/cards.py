@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.unit.monitoring.cases.case import Case, of, up
+from tests.unit.monitoring.cases.case import Case, When, of, up
 from tests.unit.monitoring.stack import AMD_CARD, CARD_0, CARD_1, target_labels
 
 CRITICAL = ("critical",)
@@ -33,7 +33,7 @@ ERRORS = "the memory of card 0 of {} has errors that couldn't be corrected"
 XID = "the driver reports fault {} (Xid) of card 0 of one"
 XIDS = "XID_ERRORS"
 # Two hours, at two samples a minute.
-LONG = {"at": "2h", "interval": "30s"}
+LONG: When = {"at": "2h", "interval": "30s"}
 
 
 def lost(card: str, vendor: str, host: str) -> tuple[str, dict[str, str], tuple[str, ...]]:
