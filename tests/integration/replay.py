@@ -10,7 +10,7 @@ import json
 import threading
 import time
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -28,7 +28,9 @@ _SCRAPES: Final = 3
 
 class _Pages(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        page = PAGES / f"{self.path.strip('/')}.txt"
+        name = urllib.parse.urlsplit(self.path).path.strip("/")
+        # What the blackbox exporter was asked stands in its parameters.
+        page = PAGES / f"{'probes' if name == 'probe' else name}.txt"
         body = page.read_bytes() if page.parent == PAGES and page.exists() else b""
         self.send_response(200 if body else 404)
         self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
@@ -40,21 +42,27 @@ class _Pages(http.server.BaseHTTPRequestHandler):
         """Scrapes are no news."""
 
 
-def subjects(address: str, cards: Sequence[monitoring.Card]) -> monitoring.Subjects:
-    """Return a stack of which every program is a recorded page."""
-    jobs = tuple(
-        monitoring.Job(page.stem, f"/{page.stem}", (monitoring.Target(page.stem, address, {"host": "recorded"}),))
+def subjects(address: str) -> monitoring.Subjects:
+    """Return a stack of which every program is a recorded page: an engine on a card, cards of both makers, a certificate."""
+    labels = {"host": "recorded"}
+    jobs = [
+        monitoring.Job(page.stem, f"/{page.stem}", (monitoring.Target(page.stem, address, labels),))
         for page in sorted(PAGES.glob("*.txt"))
-    )
-    return monitoring.Subjects("recorded", jobs, (), (), "docs/runbooks", cards=tuple(cards))
+        if page.stem != "probes"
+    ]
+    page = monitoring.Target("public-address", "https://chat.example.com", labels)
+    jobs.append(monitoring.Job("probes", "/probe", (page,), through=address))
+    engine = monitoring.Engine("supervision", "coder", "chat", "recorded", 8, 600.0, weights_bytes=15e9, cards=("0",))
+    cards = tuple(monitoring.Card("recorded", "0", vendor, 80e9, 70e9) for vendor in ("nvidia", "amd"))
+    return monitoring.Subjects("recorded", tuple(jobs), (), (), "docs/runbooks", engines=(engine,), cards=cards)
 
 
 @contextmanager
-def replayed(folder: Path, cards: Sequence[monitoring.Card]) -> Iterator[tuple[monitoring.Subjects, str]]:
+def replayed(folder: Path) -> Iterator[tuple[monitoring.Subjects, str]]:
     """Serve the pages, scrape them, and yield what is watched with the address of its Prometheus."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Pages)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    watched = subjects(f"127.0.0.1:{server.server_port}", cards)
+    watched = subjects(f"127.0.0.1:{server.server_port}")
     (folder / "prometheus.yml").write_text(
         monitoring.prometheus_config(watched, alertmanager=None, scrape_interval_s=_SCRAPE_S)
     )

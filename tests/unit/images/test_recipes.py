@@ -92,7 +92,8 @@ def test_a_reference_costs_less_than_five_milliseconds(name: str) -> None:
 
 def test_every_service_has_a_recipe() -> None:
     assert set(recipes.SERVICES.values()) <= set(recipes.RECIPES)
-    wanted = {"vllm", "litellm", "open_webui", "prometheus", "alertmanager", "node_exporter", "nginx"}
+    own = {"prometheus", "alertmanager", "node_exporter", "blackbox_exporter", "nginx_exporter"}
+    wanted = {"vllm", "litellm", "open_webui", "nginx", *own}
     assert set(recipes.SERVICES) == wanted
 
 

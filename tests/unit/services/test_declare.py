@@ -40,40 +40,58 @@ def engine_settings(workload: Workload) -> dict[str, Any]:
     return settings
 
 
-# Where each exporter of cards runs: on a host that has such cards.
-CARDS = {"dcgm_exporter": "nv", "amd_exporter": "amd"}
-# Their official images have no program that is promised to be there and could ask them anything.
-UNASKED = {"amd_exporter", "dcgm_exporter", "nginx_exporter"}
-
-
 def test_every_service_is_found() -> None:
-    seen = {"prometheus", "alertmanager", "grafana"}
-    exporters = {f"{of}_exporter" for of in ("node", "blackbox", "nginx", "dcgm", "amd")} | {"cadvisor"}
-    assert set(registry()) == {"vllm", "prefetch", "litellm", "open_webui", "nginx", *seen, *exporters}
+    seen = {"prometheus", "alertmanager", "node_exporter", "grafana", "blackbox_exporter", "cadvisor", *BESIDE}
+    assert set(registry()) == {"vllm", "prefetch", "litellm", "open_webui", "nginx", *seen, *CARDS}
+
+
+# Beside nginx; where there are cards. Their images have no client that a probe could use, or run without one.
+BESIDE = {"nginx_exporter"}
+CARDS = {"dcgm_exporter", "amd_exporter"}
+BOTH_MAKERS = {"gpus": [{"id": "0", "model": "H100-80GB"}, {"id": "1", "model": "MI300X"}]}
 
 
 @pytest.mark.parametrize("name", sorted(registry()))
 def test_a_service_runs_with_its_defaults_and_can_be_deployed(name: str) -> None:
-    place = CARDS.get(name)
-    built = made(inventory={"hosts": {place: HOSTS[place]}}) if place else made()
+    built = made(inventory={"hosts": {"local": BOTH_MAKERS}})
     workloads = [workload for workload in built.workloads if workload.service == name]
     assert workloads
     for workload in workloads:
-        assert (workload.probe is None) == (workload.one_shot or name in UNASKED)
+        unasked = workload.one_shot or name in BESIDE | CARDS
+        assert (workload.probe is None) == unasked
         assert workload.command
         mapped = container(workload, Names("hearth", "mine"), ROOT)
-        assert workload.probe is None or mapped["healthcheck"]["tests"]
+        assert unasked or mapped["healthcheck"]["tests"]
 
 
-@pytest.mark.parametrize("name", sorted(set(registry()) - {"vllm"}))
+@pytest.mark.parametrize(("service", "card"), [("dcgm_exporter", "0"), ("amd_exporter", "1")])
+def test_an_exporter_of_cards_runs_where_they_are_and_sees_its_makers(service: str, card: str) -> None:
+    assert service not in {workload.service for workload in made().workloads}
+    hosts = {"bare": {"connection": "ssh://a@bare"}, "box": {"connection": "ssh://a@box", **BOTH_MAKERS}}
+    written = Written(
+        {"models": {"c": {"source": "synthetic", "device": "cpu", "place": "box"}}, "inventory": {"hosts": hosts}}, {}
+    )
+    built, _ = build(written, "mine", [])
+    assert built is not None
+    (workload,) = (one for one in built.workloads if one.service == service)
+    assert (workload.host, workload.gpus) == ("box", (card,))
+    mapped = container(workload, Names("hearth", "mine"), ROOT)
+    assert mapped.get("device_requests") or mapped["devices"]
+
+
+def test_what_is_beside_a_service_goes_with_it() -> None:
+    names = {workload.service for workload in made(edge={"enabled": False}).workloads}
+    assert not names & {"nginx", *BESIDE}
+
+
+@pytest.mark.parametrize("name", sorted(set(registry()) - {"vllm"} - CARDS))
 def test_a_service_can_be_left_out_alone(name: str) -> None:
     head, _, rest = registry()[name].section.partition(".")
     off = {"enabled": False}
     built = made(**{head: {rest: off} if rest else off})
-    left = set(registry()) - {name} - set(CARDS)
-    # Nobody is left that it could ask.
-    left -= {"nginx_exporter"} if name == "nginx" else set()
-    assert {workload.service for workload in built.workloads} == left
+    assert name not in {workload.service for workload in built.workloads}
+    gone = {name, *(other for other, service in registry().items() if service.beside == name)}
+    assert {workload.service for workload in built.workloads} == set(registry()) - gone - CARDS
 
 
 def test_a_model_cannot_be_named_as_a_service_is() -> None:
