@@ -9,6 +9,7 @@ SUPERVISION: Final = "supervision"  # what the engines' entry points say of them
 GATEWAY: Final = "litellm"
 UI: Final = "open_webui"
 FRONT_DOOR: Final = "nginx"
+PUBLIC: Final = "public_address"  # the address that people use, with its certificate
 NODE: Final = "node_exporter"
 CONTAINERS: Final = "cadvisor"
 NVIDIA: Final = "dcgm_exporter"
@@ -42,6 +43,11 @@ DISK_FREE_SHARE: Final = 0.10  # model weights and images come in tens of gigaby
 # A day's growth is foreseen only on a disk that is filling: every busy disk has a slope.
 DISK_WATCHED_SHARE: Final = 0.40
 DISK_AHEAD_S: Final = 24 * 3600
+# Replaced rows of a card that are new: somebody has a day to look at it.
+ROWS_WINDOW: Final = "1d"
+# A program of the card was ended, by a signal or by a fault before (NVIDIA, "Xid errors", 45: preemptive cleanup): its
+# engine's own alerts tell of it.
+XID_CLEANUP: Final = 45
 MEMORY_FREE_SHARE: Final = 0.05  # below, the kernel ends the largest container: an engine
 CERTIFICATE_DAYS: Final = 14  # ACME clients renew 30 days before the end: two weeks on, something is broken
 CERTIFICATE_LAST_DAYS: Final = 3

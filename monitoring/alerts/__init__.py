@@ -33,7 +33,7 @@ def _of_what_is_there(subjects: Subjects) -> list[Alert]:
     found = [*programs.targets(subjects), *programs.watchers(subjects), programs.watchdog()]
     found += engines.load() if has(ENGINES) else []
     found += engines.life() if has(ENGINES) and has(SUPERVISION) else []
-    found += engines.apart() if any(engine.kv_tokens for engine in subjects.engines) else []
+    found += engines.apart() if has(SUPERVISION) and any(engine.kv_tokens for engine in subjects.engines) else []
     found += (
         objectives.burning(subjects.objective, subjects.chat_models) if has(ENGINES) and subjects.chat_models else []
     )

@@ -12,7 +12,7 @@ def life() -> list[Alert]:
     return [
         Alert(
             "EngineDown", engines.not_serving(), minutes(1), CRITICAL,
-            f"{INSTANCE} doesn't answer, and isn't starting either",
+            f"{INSTANCE} doesn't answer, and this isn't its first start",
             "Requests to it fail, or go to the other replicas.",
         ),
         Alert(
@@ -25,7 +25,7 @@ def life() -> list[Alert]:
             "It serves between two crashes, and loses the requests of each.",
         ),
         Alert(
-            "EngineRestarted", engines.restarts() + " > 0", 0, WARNING, f"{INSTANCE} has restarted",
+            "EngineRestarted", engines.restarted(), 0, WARNING, f"{INSTANCE} has restarted",
             "The requests that it worked on were lost.",
         ),
         Alert(

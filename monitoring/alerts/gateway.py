@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monitoring.alerts.alert import CRITICAL, INSTANCE, SHARE, WARNING, Alert, minutes
 from monitoring.queries import gateway, programs
-from monitoring.selectors import CERTIFICATE_DAYS, CERTIFICATE_LAST_DAYS, ERROR_SHARE, FRONT_DOOR, GATEWAY, UI
+from monitoring.selectors import CERTIFICATE_DAYS, CERTIFICATE_LAST_DAYS, ERROR_SHARE, FRONT_DOOR, GATEWAY, PUBLIC, UI
 from monitoring.subjects import Job
 
 
@@ -30,18 +30,13 @@ def serving() -> list[Alert]:
 def probed(job: Job) -> list[Alert]:
     """Return the alerts of what clients see; of services that nobody asks there are none."""
     services = {target.labels.get("service", "") for target in job.targets}
+    page = (f"the web UI {INSTANCE} doesn't answer", "People can't open their chats. The API may be well.")
+    # Once a certificate has ended nothing tells its date any more: the address just doesn't answer.
+    door = (f"{INSTANCE} doesn't answer", "Nobody gets in: neither UI nor API.")
     found = [
-        Alert(name, gateway.not_answering(service), minutes(2), CRITICAL, summary, felt)
-        for service, name, summary, felt in (
-            (
-                UI,
-                "UiDown",
-                f"the web UI {INSTANCE} doesn't answer",
-                "People can't open their chats. The API may be well.",
-            ),
-            (FRONT_DOOR, "FrontDoorDown", f"{INSTANCE} doesn't answer", "Nobody gets in: neither UI nor API."),
-        )
-        if service in services
+        Alert(name, gateway.not_answering(*asked), minutes(2), CRITICAL, summary, felt)
+        for name, asked, (summary, felt) in (("UiDown", (UI,), page), ("FrontDoorDown", (FRONT_DOOR, PUBLIC), door))
+        if services & set(asked)
     ]
     if any(target.address.startswith("https://") for target in job.targets):
         days = gateway.certificate_days()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monitoring.alerts.alert import INSTANCE, WARNING, Alert, minutes
 from monitoring.queries import programs
-from monitoring.selectors import ALERTMANAGER, ENGINES, GATEWAY, PROBES, PROMETHEUS
+from monitoring.selectors import ALERTMANAGER, ENGINES, GATEWAY, PROBES, PROMETHEUS, SUPERVISION
 from monitoring.subjects import Subjects
 
 
@@ -12,7 +12,8 @@ def targets(subjects: Subjects) -> list[Alert]:
     """Declared targets that don't answer, and declared targets that aren't scraped at all."""
     found = []
     # Engines and the gateway have alerts of their own, and a probe that fails is what it is there for.
-    others = sorted({job.name for job in subjects.jobs} - {ENGINES, GATEWAY, PROBES})
+    spoken_for = {GATEWAY, PROBES} | ({ENGINES} if subjects.has(SUPERVISION) else set())
+    others = sorted({job.name for job in subjects.jobs} - spoken_for)
     if others:
         silent = f"{INSTANCE} of {{{{ $labels.job }}}} doesn't answer"
         felt = "Users feel nothing; what it watches or shows is missing."

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from typing import Final
 
-from monitoring.queries.text import narrowed
-from monitoring.selectors import AMD, CARD_BLANK, CARD_HOT_CELSIUS, JUNCTION_HOT_CELSIUS, NVIDIA
-from monitoring.subjects import Subjects
+from monitoring.queries.text import narrowed, new
+from monitoring.selectors import (
+    AMD,
+    CARD_BLANK,
+    CARD_HOT_CELSIUS,
+    JUNCTION_HOT_CELSIUS,
+    NVIDIA,
+    ROWS_WINDOW,
+    XID_CLEANUP,
+)
 
 _MIB: Final = 2**20
 _JOB: Final = {"nvidia": NVIDIA, "amd": AMD}
-# One series that every card has, and the label that names the card by number.
+# One series that every card has, and the labels that name the card by number and by UUID.
 _SIGN: Final = {"nvidia": "DCGM_FI_DEV_GPU_TEMP", "amd": "gpu_junction_temperature"}
-_NUMBER: Final = {"nvidia": "gpu", "amd": "gpu_id"}
-_UUID: Final = {"nvidia": "UUID", "amd": "gpu_uuid"}
+_NAMES: Final = {"nvidia": ("gpu", "UUID"), "amd": ("gpu_id", "gpu_uuid")}
 
 
 def dcgm(field: str, chosen: str = "") -> str:
@@ -27,7 +33,7 @@ def dcgm(field: str, chosen: str = "") -> str:
 
 def dcgm_memory_used(chosen: str = "") -> str:
     """Return what is taken of a card's memory, in bytes (DCGM tells MiB)."""
-    return f"{narrowed('DCGM_FI_DEV_FB_USED', chosen)} * {_MIB}"
+    return f"({dcgm('DEV_FB_USED', chosen)}) * {_MIB}"
 
 
 def amd(metric: str, chosen: str = "") -> str:
@@ -48,23 +54,25 @@ def hot(vendor: str) -> str:
 
 
 def memory_errors(vendor: str) -> str:
-    """Return cards whose memory has errors that couldn't be corrected."""
+    """Return cards whose memory has errors that couldn't be corrected.
+
+    A card keeps the number of its replaced rows for life, and is well with them: only new ones count.
+    """
     if vendor == "amd":
         return "sum by (host, gpu_id) (gpu_ecc_uncorrect_total) > 0"
-    fields = ("DEV_UNCORRECTABLE_REMAPPED_ROWS", "DEV_ROW_REMAP_FAILURE", "DEV_ECC_DBE_VOL_TOTAL")
-    return " or ".join(f"({dcgm(field)} > 0)" for field in fields)
+    rows = f"increase(DCGM_FI_DEV_UNCORRECTABLE_REMAPPED_ROWS[{ROWS_WINDOW}]) > 0"
+    standing = (f"{dcgm(field)} > 0" for field in ("DEV_ROW_REMAP_FAILURE", "DEV_ECC_DBE_VOL_TOTAL"))
+    return " or ".join(f"({one})" for one in (*standing, rows))
 
 
 def faulted() -> str:
     """Return cards with a fault that their driver reported in the last hour, by its number (Xid)."""
     xid = "DCGM_FI_DEV_XID_ERRORS"
-    return f"{xid} > 0 and (changes({xid}[1h]) > 0 or {xid} unless {xid} offset 1h)"
+    return f"({dcgm('DEV_XID_ERRORS')} > 0) != {XID_CLEANUP} and (changes({xid}[1h]) > 0 or {new(xid, '1h')})"
 
 
-def lost(vendor: str, subjects: Subjects) -> str:
-    """Return planned cards that their host no longer has, while its exporter answers."""
-    names = [card.name for card in subjects.cards if card.vendor == vendor]
-    label = _NUMBER[vendor] if all(name.isdigit() for name in names) else _UUID[vendor]
-    seen = f'label_replace({_SIGN[vendor]}, "card", "$1", "{label}", "(.*)")'
-    wanted = f'hearth_plan_card_total_bytes{{vendor="{vendor}"}} unless on (host, card) {seen}'
+def lost(vendor: str) -> str:
+    """Return planned cards that their host no longer has, by number or by UUID, while its exporter answers."""
+    seen = " or ".join(f'label_replace({_SIGN[vendor]}, "card", "$1", "{label}", "(.*)")' for label in _NAMES[vendor])
+    wanted = f'hearth_plan_card_total_bytes{{vendor="{vendor}"}} unless on (host, card) ({seen})'
     return f'({wanted}) and on (host) (max by (host) (up{{job="{_JOB[vendor]}"}}) == 1)'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from monitoring.queries.planned import of_engine
 from monitoring.queries.text import narrowed, quantile, rate
 from monitoring.selectors import ENGINES, START_BUDGET_SHARE, STARTS_LOOPING
 
@@ -29,9 +30,9 @@ def queue_time(share: float = 0.95, chosen: str = "") -> str:
     return engine_quantile("request_queue_time_seconds", share, chosen)
 
 
-def running(chosen: str = "") -> str:
+def running(chosen: str = "", by: str = _REPLICA) -> str:
     """Return requests that an engine works on."""
-    return f"sum by ({_REPLICA}) ({narrowed('vllm:num_requests_running', chosen)})"
+    return f"sum by ({by}) ({narrowed('vllm:num_requests_running', chosen)})"
 
 
 def waiting(chosen: str = "", by: str = _REPLICA) -> str:
@@ -40,9 +41,11 @@ def waiting(chosen: str = "", by: str = _REPLICA) -> str:
 
 
 def queue_over_batch() -> str:
-    """Return the waiting requests of models that have more of them than all replicas' batches take."""
-    batch = "sum by (model_name) (hearth_plan_max_sequences)"
-    return f"{waiting(by='model_name')} > on (model_name) {batch}"
+    """Return the waiting requests of models that have more of them than their engines work on at once.
+
+    What they work on is counted, not planned: where the cache is what limits a batch, it stays far below `max_sequences`.
+    """
+    return f"{waiting(by='model_name')} > {running(by='model_name')}"
 
 
 def kv_use(chosen: str = "") -> str:
@@ -81,9 +84,22 @@ def lengths(what: str, chosen: str = "") -> str:
     return quantile(f"vllm:request_{what}_tokens", 0.95, chosen, by="model_name")
 
 
-def restarts() -> str:
-    """Return how often an engine has started anew in a quarter of an hour."""
-    return f'changes(process_start_time_seconds{{job="{ENGINES}"}}[15m])'
+def starts_anew() -> str:
+    """Return how often an engine was started again in a quarter of an hour, but for the first start of its container.
+
+    The count begins anew with a container: `changes` would take two deploys for a loop.
+    """
+    return "hearth_engine_starts_total - clamp_min(min_over_time(hearth_engine_starts_total[15m]), 1)"
+
+
+def restarted() -> str:
+    """Return engines that have started anew within a quarter of an hour, and not because they were deployed.
+
+    A container that was started anew says so by the engine's own start alone.
+    """
+    began = f'changes(process_start_time_seconds{{job="{ENGINES}"}}[15m]) > 0'
+    deployed = "hearth_engine_settings_info unless hearth_engine_settings_info offset 15m"
+    return f"max by (host, instance) (({starts_anew()} > 0) or ({began} unless on (instance) ({deployed})))"
 
 
 def in_state(*states: str) -> str:
@@ -92,8 +108,12 @@ def in_state(*states: str) -> str:
 
 
 def not_serving() -> str:
-    """Return engines that don't answer and aren't just starting or ending, as their entry points say."""
-    return f'up{{job="{ENGINES}"}} == 0 unless on (instance) ({in_state("queued", "starting", "stopping")})'
+    """Return engines that don't answer, and neither start for the first time nor end, as their entry points say.
+
+    One that has ended by itself is down until it serves again, however long its starts last.
+    """
+    first = f"{in_state('queued', 'starting')} unless on (instance) hearth_engine_ends_total"
+    return f'up{{job="{ENGINES}"}} == 0 unless on (instance) (({first}) or {in_state("stopping")})'
 
 
 def failed() -> str:
@@ -102,19 +122,19 @@ def failed() -> str:
 
 
 def looping() -> str:
-    """Return the starts of engines that start again and again, in a quarter of an hour."""
-    return f"changes(hearth_engine_starts_total[15m]) >= {STARTS_LOOPING}"
+    """Return how often engines that start again and again have done so in a quarter of an hour."""
+    return f"{starts_anew()} >= {STARTS_LOOPING}"
 
 
 def start_overdue() -> str:
     """Return for how long an engine has been starting, where that is most of the time the plan gives it, in seconds."""
     lasted = f"(time() - hearth_engine_state_since_seconds and on (instance) ({in_state('starting')}))"
-    return f"{lasted} > on (instance) group_left () {START_BUDGET_SHARE} * hearth_plan_start_timeout_seconds"
+    return f"{lasted} > on (instance) group_left () {START_BUDGET_SHARE} * {of_engine('start_timeout_seconds')}"
 
 
 def stalled() -> str:
     """Return for how long engines with requests have got nothing done, in seconds."""
-    return "hearth_engine_stalled_seconds > on (instance) group_left () hearth_plan_stalled_seconds"
+    return f"hearth_engine_stalled_seconds > on (instance) group_left () {of_engine('stalled_seconds')}"
 
 
 def cpu_cores(chosen: str = "") -> str:

@@ -11,7 +11,9 @@ ERRORS_RECORD: Final = "gateway:litellm_errors:share_5m"
 
 _REQUESTS: Final = "litellm_proxy_total_requests_metric_total"
 _ASKED: Final = (f'job="{GATEWAY}"', f'route=~"{ROUTES}"')
-_SUM: Final = "sum(rate({}[5m]))"
+_FAILED: Final = "litellm_proxy_failed_requests_metric_total"
+# Less than one request in any window: what divides by it is never 0/0.
+_LEAST: Final = "1e-9"
 _FALLBACKS: Final = "litellm_deployment_successful_fallbacks_total"
 
 
@@ -21,13 +23,20 @@ def requests() -> str:
 
 
 def error_share() -> str:
-    """Return the share of answered requests that end with a server error, 0 to 1.
+    """Return the share of answered requests that end with a server error, 0 to 1; 0 without requests.
 
     Refused ones (4xx, and "None" where a key is missing) are left out of both: strangers who knock would water the share down.
+    Two kinds that LiteLLM doesn't count as 5xx are errors all the same (litellm/exceptions.py and integrations/prometheus.py,
+    1.102): 408 is an engine that took too long, and with every replica in cool-down the status is "None" too.
     """
-    failed = _SUM.format(narrowed(_REQUESTS, *_ASKED, 'status_code=~"5.."'))
-    answered = _SUM.format(narrowed(_REQUESTS, *_ASKED, 'status_code=~"2..|5.."'))
-    return f"({failed} or vector(0)) / {answered}"
+    failed = _count(narrowed(_REQUESTS, *_ASKED, 'status_code=~"5..|408"'))
+    well = _count(narrowed(_REQUESTS, *_ASKED, 'status_code=~"2.."'))
+    nowhere = _count(narrowed(_FAILED, *_ASKED, 'exception_class=~".*RouterRateLimitError.*"'))
+    return f"({failed} + {nowhere}) / clamp_min({failed} + {nowhere} + {well}, {_LEAST})"
+
+
+def _count(selector: str) -> str:
+    return f"(sum(rate({selector}[5m])) or vector(0))"
 
 
 def latency(share: float = 0.95) -> str:
@@ -52,7 +61,7 @@ def deployments() -> str:
 
 def failures() -> str:
     """Return failed requests per second, by model and kind of error."""
-    return rate("litellm_proxy_failed_requests_metric_total", by="requested_model, exception_class")
+    return rate(_FAILED, by="requested_model, exception_class")
 
 
 def fallbacks() -> str:
@@ -85,9 +94,9 @@ def probe(metric: str, *matchers: str) -> str:
     return narrowed(f"probe_{metric}", f'job="{PROBES}"', *matchers)
 
 
-def not_answering(service: str) -> str:
-    """Return the addresses of a service that don't answer."""
-    asked = probe("success", f'service="{service}"')
+def not_answering(*services: str) -> str:
+    """Return the addresses of these services that don't answer."""
+    asked = probe("success", f'service=~"{"|".join(services)}"')
     return f"{asked} == 0"
 
 

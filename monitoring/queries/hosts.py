@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monitoring.queries.text import narrowed
-from monitoring.selectors import DISK_AHEAD_S, DISK_WATCHED_SHARE, NO_DISK
+from monitoring.selectors import DISK_AHEAD_S, DISK_WATCHED_SHARE, NO_DISK, PROBES
 
 _DISK_LABELS = "host, instance, device"
 _IDLE = 'mode="idle"'
@@ -18,10 +18,16 @@ def disk_free_share(chosen: str = "") -> str:
 
 
 def disk_full_within_a_day() -> str:
-    """Return disks that will be full within a day if the last six hours go on, by their free share."""
+    """Return disks that will be full within a day if the last six hours go on, by their free share.
+
+    Nor may the last half hour say otherwise: a model that was downloaded tilts the line for hours.
+    """
     free = narrowed("node_filesystem_avail_bytes", f'fstype!~"{NO_DISK}"')
-    falls = f"min by ({_DISK_LABELS}) (predict_linear({free}[6h], {DISK_AHEAD_S})) < 0"
-    return f"({disk_free_share()} < {DISK_WATCHED_SHARE}) and on ({_DISK_LABELS}) ({falls})"
+    falls = " and ".join(
+        f"on ({_DISK_LABELS}) (min by ({_DISK_LABELS}) (predict_linear({free}[{window}], {DISK_AHEAD_S})) < 0)"
+        for window in ("6h", "30m")
+    )
+    return f"({disk_free_share()} < {DISK_WATCHED_SHARE}) and {falls}"
 
 
 def memory_free_share(chosen: str = "") -> str:
@@ -78,8 +84,8 @@ def uptime(chosen: str = "") -> str:
 
 
 def host_down() -> str:
-    """Return hosts of which nothing answers any more."""
-    return 'max by (host) (up{host!=""}) == 0'
+    """Return hosts of which nothing answers any more. A probe that is up says that its prober is, wherever that runs."""
+    return f'max by (host) (up{{host!="", job!="{PROBES}"}}) == 0'
 
 
 def container_cores(chosen: str = "") -> str:

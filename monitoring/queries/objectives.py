@@ -26,8 +26,11 @@ class Burn:
 
 BURNS: Final = (Burn("1h", "5m", 14.4, "critical"), Burn("6h", "30m", 6.0, "warning"))
 WINDOWS: Final = ("5m", "30m", "1h", "6h")
-# One slow answer of three says nothing of a service.
+# One slow answer of three says nothing of a service. Answers are counted, not tokens: one answer has hundreds.
 FEWEST: Final = 10
+ANSWERS: Final = "vllm:time_to_first_token_seconds_count"
+# No more than all can be late: a promise to nine in ten is broken at this pace when nine in ten are late.
+MOST: Final = 0.9
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,8 @@ class Promise:
     def burning(self, burn: Burn, share: float, chosen: str) -> str:
         """Return the share that was late where the promise is being broken at this pace."""
         # As people would write it: 0.72, not 0.7200000000000006.
-        limit = f"{burn.factor * (1 - share):.6g}"
-        several = f"sum by (model_name) (increase({self.histogram}_count{{{chosen}}}[{burn.long}])) >= {FEWEST}"
+        limit = f"{min(burn.factor * (1 - share), MOST):.6g}"
+        several = f"sum by (model_name) (increase({ANSWERS}{{{chosen}}}[{burn.long}])) >= {FEWEST}"
         return f"({self.late(burn.long)} > {limit} and {self.late(burn.short)} > {limit}) and on (model_name) {several}"
 
 

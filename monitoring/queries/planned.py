@@ -35,17 +35,25 @@ def planned(metric: str) -> str:
     return f"hearth_plan_{metric}"
 
 
+def of_engine(metric: str) -> str:
+    """Return one figure of the plan, once per engine, to compare others with.
+
+    For minutes after an engine has moved, Prometheus knows its figures of both hosts: two partners, and no comparison at all.
+    """
+    return f"max by (instance) ({planned(metric)})"
+
+
 def kv_apart() -> str:
     """Return the KV tokens of engines that have clearly fewer or more than the ledger's bounds say."""
     seen = "hearth_engine_kv_cache_tokens"
-    few = f"{seen} < on (instance) group_left () {1 - APART_SHARE} * hearth_plan_kv_cache_tokens_low"
-    many = f"{seen} > on (instance) group_left () {1 + APART_SHARE} * hearth_plan_kv_cache_tokens_high"
+    few = f"{seen} < on (instance) group_left () {1 - APART_SHARE} * {of_engine('kv_cache_tokens_low')}"
+    many = f"{seen} > on (instance) group_left () {1 + APART_SHARE} * {of_engine('kv_cache_tokens_high')}"
     return f"({few}) or ({many})"
 
 
 def kv_difference() -> str:
     """Return by which share an engine's KV tokens differ from the expected ones."""
-    return "hearth_engine_kv_cache_tokens / on (instance) group_left () hearth_plan_kv_cache_tokens - 1"
+    return f"hearth_engine_kv_cache_tokens / on (instance) group_left () {of_engine('kv_cache_tokens')} - 1"
 
 
 def _engine(engine: Engine) -> Iterator[Constant]:

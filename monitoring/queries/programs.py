@@ -48,8 +48,11 @@ def undelivered() -> str:
 
 
 def unsent() -> str:
-    """Return alerts that Prometheus couldn't hand to the Alertmanager in a quarter of an hour."""
-    return "increase(prometheus_notifications_errors_total[15m]) > 0"
+    """Return how often Prometheus couldn't hand alerts to the Alertmanager just now.
+
+    It tries again within a minute or so: an Alertmanager that was away for a moment has missed nothing.
+    """
+    return "increase(prometheus_notifications_errors_total[3m]) > 0"
 
 
 def notifications(what: str) -> str:

@@ -39,5 +39,12 @@ def appeared(counter: str, window: str, by: str) -> str:
 
     `increase` alone is blind for that: a series that begins with 1 has gained nothing.
     """
-    now, before = (f"sum by ({by}) ({counter}{past})" for past in ("", f" offset {window}"))
-    return f"sum by ({by}) (increase({counter}[{window}])) > 0 or ({now} unless {before}) > 0"
+    return f"sum by ({by}) (increase({counter}[{window}])) > 0 or sum by ({by}) ({new(counter, window)}) > 0"
+
+
+def new(metric: str, window: str) -> str:
+    """Return the series that appeared within a window, while their target was scraped all the time.
+
+    After a gap in what Prometheus has, everything would look as if it had just happened.
+    """
+    return f"({metric} unless {metric} offset {window} and on (job, instance) (up offset {window} == 1))"

@@ -10,7 +10,7 @@ import pytest
 import monitoring
 from images import recipes
 from tests.tools import has_image, in_image, require
-from tests.unit.monitoring.stack import EVERYTHING
+from tests.unit.monitoring import watched
 
 Tool = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -32,4 +32,5 @@ def tool() -> Tool:
 
 @pytest.fixture(scope="session")
 def subjects() -> monitoring.Subjects:
-    return EVERYTHING
+    """A stack in which every kind of program runs."""
+    return watched.everything()

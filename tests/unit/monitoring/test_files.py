@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 import monitoring
-from monitoring.boards import changed
-from monitoring.expressions import at_all, metrics_in, of_panels
+from monitoring.boards import Panel
+from monitoring.expressions import metrics_in, of_panels, of_rules
 from monitoring.grafana import marks
-from monitoring.metrics import catalogues
-from monitoring.panels import lines
-from monitoring.queries import engines
 from monitoring.queries.text import alternatives
-from monitoring.versions import fitting
+from tests.unit.monitoring import watched
 from tests.unit.monitoring.conftest import Tool
 
 ROOT = Path(__file__).parents[3]
@@ -60,94 +58,146 @@ def test_an_interval_that_blinds_the_rules_is_refused(subjects: monitoring.Subje
         monitoring.prometheus_config(subjects, alertmanager=None, scrape_interval_s=interval_s)
 
 
+UIDS = {"overview", "models", "plan", "gateway", "hardware", "hosts", "front-door", "prometheus"}
+SOURCE = {"type": "prometheus", "uid": "prometheus"}
+
+
+def dashboards(subjects: monitoring.Subjects) -> dict[str, dict[str, Any]]:
+    return {name: json.loads(text) for name, text in monitoring.dashboard_files(subjects).items()}
+
+
+def panels(subjects: monitoring.Subjects) -> Iterator[tuple[str, Panel]]:
+    for board in monitoring.boards(subjects):
+        for panel in board.panels:
+            yield board.uid, panel
+
+
 def test_dashboards_have_stable_ids_one_datasource_and_distinct_queries(subjects: monitoring.Subjects) -> None:
-    made = monitoring.dashboard_files(subjects)
-    assert made == monitoring.dashboard_files(subjects)
-    assert {json.loads(text)["uid"] for text in made.values()} == {f"hearth-{name}" for name in BOARDS}
-    for text in made.values():
-        content = json.loads(text)
-        panels = [panel for panel in content["panels"] if panel["type"] != "row"]
-        assert len({(panel["title"], panel["gridPos"]["y"]) for panel in panels}) == len(panels)
-        assert [panel["title"] for panel in panels if not panel.get("description")] == []
-        assert [mark["name"] for mark in content["annotations"]["list"]] == ["Deploys", "Starts"]
-        for panel in panels:
+    made = dashboards(subjects)
+    assert {name: one["uid"] for name, one in made.items()} == {f"{uid}.json": f"hearth-{uid}" for uid in UIDS}
+    for one in made.values():
+        drawn = [panel for panel in one["panels"] if panel["type"] != "row"]
+        assert drawn
+        for panel in drawn:
             references = [target["refId"] for target in panel["targets"]]
             assert len(set(references)) == len(references) > 0
-            assert panel["datasource"] == {"type": "prometheus", "uid": "prometheus"}
+            assert panel["datasource"] == SOURCE
+            assert all(target["datasource"] == SOURCE for target in panel["targets"])
+            assert panel["description"].endswith((".", "?"))
 
 
-def in_json(files: Mapping[str, str]) -> list[str]:
-    """Return every expression of the dashboards as Grafana reads them, with every choice at "All"."""
-    panels = (panel for text in files.values() for panel in json.loads(text)["panels"])
-    return [at_all(target["expr"]) for panel in panels for target in panel.get("targets", ())]
+def test_grafana_draws_what_the_boards_say(subjects: monitoring.Subjects) -> None:
+    drawn = {
+        (one["uid"], panel["title"], target["expr"], target.get("legendFormat", ""))
+        for one in dashboards(subjects).values()
+        for panel in one["panels"]
+        for target in panel.get("targets", [])
+    }
+    said = {
+        (f"hearth-{uid}", panel.title, series.expression, series.legend)
+        for uid, panel in panels(subjects)
+        for series in panel.series
+    }
+    assert drawn == said
 
 
-def test_grafana_is_given_every_series_of_every_panel(subjects: monitoring.Subjects) -> None:
-    found = in_json(monitoring.dashboard_files(subjects))
-    assert sorted(found) == sorted(of_panels(subjects).values())
-    assert engines.TTFT_RECORD in found
-    assert engines.running('model_name=~".*", instance=~".*"') in found
-    assert len(found) > 100
-    assert [expression for expression in found if "$" in expression] == []
+def test_dashboards_are_the_same_for_the_same_subjects_in_any_order(subjects: monitoring.Subjects) -> None:
+    backwards = replace(
+        subjects,
+        jobs=tuple(replace(job, targets=job.targets[::-1]) for job in subjects.jobs[::-1]),
+        engines=subjects.engines[::-1],
+        cards=subjects.cards[::-1],
+    )
+    assert monitoring.dashboard_files(subjects) == monitoring.dashboard_files(subjects)
+    assert monitoring.dashboard_files(backwards) == monitoring.dashboard_files(subjects)
+    assert monitoring.rules(backwards) == monitoring.rules(subjects)
 
 
-def test_promtool_reads_every_query_of_a_dashboard(tmp_path: Path, tool: Tool, subjects: monitoring.Subjects) -> None:
-    found = sorted({*of_panels(subjects).values(), *(str(mark["expr"]) for mark in marks(subjects))})
-    rules = [{"record": f"panel_{number}", "expr": expression} for number, expression in enumerate(found)]
+def test_every_board_is_marked_with_deploys_and_starts(subjects: monitoring.Subjects) -> None:
+    for name, one in dashboards(subjects).items():
+        marked = one["annotations"]["list"]
+        assert [mark["name"] for mark in marked] == ["Deploys", "Starts"], name
+        assert all(mark["enable"] and mark["datasource"] == SOURCE and mark["expr"] for mark in marked)
+
+
+def test_every_choice_is_read_by_a_panel_of_its_board_and_every_one_read_is_there(
+    subjects: monitoring.Subjects,
+) -> None:
+    for board in monitoring.boards(subjects):
+        text = " ".join(series.expression for panel in board.panels for series in panel.series)
+        read = {name for name in ("model", "instance", "host") if f"${name}" in text}
+        assert read == {choice.name for choice in board.choices}, board.uid
+
+
+def test_no_two_panels_of_a_row_have_one_title(subjects: monitoring.Subjects) -> None:
+    for board in monitoring.boards(subjects):
+        for row in board.rows:
+            titles = [panel.title for panel in row.panels]
+            assert len(set(titles)) == len(titles) > 0, (board.uid, row.title)
+
+
+def test_every_panel_says_what_it_tells_and_fits_the_page(subjects: monitoring.Subjects) -> None:
+    assert [panel.title for _, panel in panels(subjects) if not panel.about.strip() or not 0 < panel.span <= 24] == []
+
+
+def test_promtool_reads_every_query_of_a_dashboard_and_every_mark(
+    tmp_path: Path, tool: Tool, subjects: monitoring.Subjects
+) -> None:
+    found = {*of_panels(subjects).values(), *of_rules(subjects).values(), *(one["expr"] for one in marks(subjects))}
+    rules = [{"record": f"panel_{number}", "expr": expression} for number, expression in enumerate(sorted(found))]
     (tmp_path / "panels.yml").write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
     ran = tool(tmp_path, "promtool", "check", "rules", "panels.yml")
     assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert f"{len(found)} rules found" in ran.stdout
 
 
-def test_a_deploy_is_marked_and_a_mere_restart_is_not(tmp_path: Path, tool: Tool) -> None:
-    info = 'hearth_engine_settings_info{{instance="coder",digest="{}"}}'
-    series = {info.format("old"): "1x40 stale", info.format("new"): "_x40 1x10 _x2 1x20"}
-    test = {
-        "interval": "15s",
-        "input_series": [{"series": key, "values": values} for key, values in series.items()],
-        "promql_expr_test": [
-            {"expr": f"count({engines.new_settings()})", "eval_time": at, "exp_samples": samples}
-            for at, samples in (("9m", []), ("11m", [{"labels": "{}", "value": 1}]), ("14m", []))
-        ],
-    }
-    (tmp_path / "marks.yml").write_text(yaml.safe_dump({"tests": [test]}))
-    ran = tool(tmp_path, "promtool", "test", "rules", "marks.yml")
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+def test_a_stack_of_which_nothing_is_known_has_one_panel() -> None:
+    assert [(uid, panel.title) for uid, panel in panels(watched.nothing())] == [("overview", "Alerts firing")]
 
 
-def test_no_panel_is_blank_because_its_program_is_absent(subjects: monitoring.Subjects) -> None:
-    jobs = tuple(job for job in subjects.jobs if job.name == "prometheus")
-    bare = monitoring.Subjects("test", jobs, (), (), "docs/runbooks")
-    assert list(monitoring.dashboard_files(bare)) == ["overview.json", "prometheus.json"]
-    read = {metric for expression in of_panels(bare).values() for metric in metrics_in(expression)}
-    assert read - {"up", "ALERTS", "scrape_duration_seconds"} <= catalogues()["prometheus"].series
+@pytest.mark.parametrize(
+    ("jobs", "gone"),
+    [
+        (("node_exporter",), {"hosts"}),
+        (("litellm",), {"gateway"}),
+        (("vllm",), {"models"}),
+        (("prometheus",), {"prometheus"}),
+        (("nginx_exporter", "probes"), {"front-door"}),
+        (("supervision",), {"plan"}),
+        (("supervision", "dcgm_exporter", "amd_exporter", "cadvisor"), {"plan", "hardware"}),
+    ],
+)
+def test_a_board_goes_with_its_programs(jobs: tuple[str, ...], gone: set[str]) -> None:
+    assert {board.uid for board in monitoring.boards(watched.without(*jobs))} == UIDS - gone
 
 
-def test_what_an_expression_reads() -> None:
-    expression = (
-        'histogram_quantile(0.95, sum by (le, model_name) (rate(vllm:e2e_bucket{model_name=~"a|rate(b)", x!=""}[5m])))'
-        " > on (instance) group_left (job) 1.5 * (model:late:share5m unless node_load1 offset 2m) or vector(1e18)"
-    )
-    assert metrics_in(expression) == {"vllm:e2e_bucket", "model:late:share5m", "node_load1"}
+@pytest.mark.parametrize(
+    ("job", "prefixes"),
+    [
+        ("vllm", ("vllm:", "model:")),
+        ("litellm", ("litellm_", "gateway:")),
+        ("node_exporter", ("node_",)),
+        ("cadvisor", ("container_",)),
+        ("dcgm_exporter", ("DCGM_",)),
+        ("amd_exporter", ("gpu_",)),
+        ("nginx_exporter", ("nginx_",)),
+        ("probes", ("probe_",)),
+        ("alertmanager", ("alertmanager_",)),
+        ("supervision", ("hearth_engine_",)),
+    ],
+)
+def test_no_panel_is_blank_because_its_program_is_absent(
+    subjects: monitoring.Subjects, job: str, prefixes: tuple[str, ...]
+) -> None:
+    def reading(known: monitoring.Subjects) -> set[str]:
+        return {
+            where
+            for where, one in of_panels(known).items()
+            if any(metric.startswith(prefixes) for metric in metrics_in(one))
+        }
 
-
-def test_a_board_loses_what_has_no_expression_left() -> None:
-    panels = (lines("both", "s", "x", ("old", ""), ("new", "")), lines("gone", "s", "x", ("new", "")))
-    board = monitoring.Board("b", "B", (monitoring.Row("one", panels), monitoring.Row("two", panels[1:])))
-    kept = changed(board, fitting({"new": None}))
-    assert kept is not None
-    assert [(row.title, [panel.title for panel in row.panels]) for row in kept.rows] == [("one", ["both"])]
-    assert kept.panels[0].series == (monitoring.Series("old"),)
-    assert changed(board, lambda _: None) is None
-
-
-def test_names_of_older_engines_are_whole_names() -> None:
-    fit = fitting({"vllm:new_seconds": "vllm:old_seconds", "vllm:none_total": None})
-    assert fit("rate(vllm:new_seconds_bucket[5m]) + vllm:new_seconds_more") == (
-        "rate(vllm:old_seconds_bucket[5m]) + vllm:new_seconds_more"
-    )
-    assert fit("vllm:none_total") is None
-    assert fit("vllm:none_total_of_another") == "vllm:none_total_of_another"
+    assert reading(subjects)
+    assert reading(watched.without(job)) == set()
 
 
 def test_the_builders_are_imported_only_where_dashboards_are_made() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from tests.unit.monitoring.cases import clients, engines, hosts, programs
+from tests.unit.monitoring.cases import cards, engines, gateway, hosts, objectives, programs
+from tests.unit.monitoring.cases.case import Case
 
-CASES = (*engines.CASES, *clients.CASES, *hosts.CASES, *programs.CASES)
+__all__ = ["CASES", "Case"]
+
+CASES = (*engines.CASES, *objectives.CASES, *gateway.CASES, *hosts.CASES, *cards.CASES, *programs.CASES)

@@ -1,139 +1,224 @@
-"""Engines: down, failed, slow, full, and other than planned."""
+"""Engines: their life, their load, and whether they are as planned.
+
+20 minutes are 80 samples; the first is number 0.
+"""
 
 from __future__ import annotations
 
-from tests.unit.monitoring.cases.case import CRITICAL, ON_CHAT_0, WARNING, Case, engine, series, supervised, up
+from tests.unit.monitoring.cases.case import Case, of, selector, up
+from tests.unit.monitoring.watched import ENGINES, target_labels
 
-START = series("process_start_time_seconds", job="vllm", instance="chat-0")
-SUPERVISED = {"job": "supervision", "instance": "chat-0"}
+CRITICAL = ("critical",)
+STATES = ("queued", "starting", "running", "stopping", "waiting", "failed", "ended")
+SERVED = {**target_labels("vllm", "chat-0")}
+SUPERVISED = {**target_labels("supervision", "chat-0")}
+REPLICA = {"model_name": "chat", "instance": "chat-0"}
+
+
+def engine(metric: str, instance: str = "chat-0") -> str:
+    return of("vllm", instance, f"vllm:{metric}", engine="0", model_name=ENGINES[instance][0])
+
+
+def supervised(metric: str, instance: str = "chat-0", **more: str) -> str:
+    return of("supervision", instance, f"hearth_engine_{metric}", **more)
+
+
+def states(instance: str = "chat-0", **values: str) -> dict[str, str]:
+    """Every state's series; those that aren't named are 0."""
+    return {supervised("state", instance, state=state): values.get(state, "0x80") for state in STATES}
+
+
+def settings(digest: str) -> str:
+    return supervised("settings_info", digest=digest)
+
+
 DOWN = {up("vllm", "chat-0"): "1x70 0x10"}
+START = of("vllm", "chat-0", "process_start_time_seconds")
 
-
-def starting(since_s: int) -> dict[str, str]:
-    return {supervised("state", state="starting"): "1x80", supervised("state_since_seconds"): f"{since_s}x80"}
-
-
-def late(histogram: str, bounds: dict[str, str], model: str = "chat") -> dict[str, str]:
-    """Buckets of a histogram over more than six hours, and its count: as many as its last bucket."""
-    labels = {"job": "vllm", "instance": "chat-0", "model_name": model}
-    found = {series(f"vllm:{histogram}_bucket", **labels, le=le): values for le, values in bounds.items()}
-    return {**found, series(f"vllm:{histogram}_count", **labels): list(bounds.values())[-1]}
-
-
-CASES = (
+LIFE = (
     Case(
-        "EngineDown", "no answer, and nobody says that it starts", DOWN,
-        "chat-0 doesn't answer, and isn't starting either", {**CRITICAL, "job": "vllm", "instance": "chat-0", "host": "box"},
+        "EngineDown", "hung, and its entry point knows nothing of it", {**DOWN, **states(running="1x80")},
+        "chat-0 doesn't answer, and this isn't its first start", SERVED, CRITICAL,
     ),
     Case(
-        "EngineDown", "failed", {**DOWN, supervised("state", state="failed"): "1x80", supervised("state", state="starting"): "0x80"},
-        "chat-0 doesn't answer, and isn't starting either", {**CRITICAL, "job": "vllm", "instance": "chat-0", "host": "box"},
+        "EngineDown", "container and entry point are gone",
+        {**DOWN, up("supervision", "chat-0"): "1x70 0x10", supervised("state", state="running"): "1x70 stale"},
+        "chat-0 doesn't answer, and this isn't its first start", SERVED, CRITICAL,
     ),
-    Case("EngineDown", "it starts", {**DOWN, supervised("state", state="starting"): "0x70 1x10"}),
-    Case("EngineDown", "it waits for its neighbour", {**DOWN, supervised("state", state="queued"): "0x70 1x10"}),
-    Case("EngineDown", "one lost scrape", {up("vllm", "chat-0"): "1x77 0x2 1x5"}),
+    Case(
+        "EngineDown", "crashed, and takes long to start again",
+        {**DOWN, **states(running="1x70 0x10", starting="0x70 1x10"), supervised("ends_total", cause="killed"): "_x70 1x10"},
+        "chat-0 doesn't answer, and this isn't its first start", SERVED, CRITICAL,
+    ),
+    Case(
+        "EngineDown", "waits before it starts again", {**DOWN, **states(running="1x70 0x10", waiting="0x70 1x10")},
+        "chat-0 doesn't answer, and this isn't its first start", SERVED, CRITICAL,
+    ),
+    Case(
+        "EngineDown", "is deployed, and takes long to load",
+        {**DOWN, **states(running="1x70 0x10", starting="0x70 1x10"), supervised("ends_total", cause="killed"): "2x70 stale"},
+    ),
+    Case(
+        "EngineDown", "waits for a neighbour's start after a power cut",
+        {up("vllm", "chat-0"): "0x80", **states(queued="1x80")},
+    ),
+    Case(
+        "EngineDown", "is stopped, and lets requests end",
+        {**DOWN, **states(stopping="0x70 1x10"), supervised("ends_total", cause="killed"): "1x80"},
+    ),
+    Case("EngineDown", "one lost scrape", {up("vllm", "chat-0"): "1x76 0x3", **states(running="1x80")}),
+    Case(
+        "EngineDown", "only the other replica starts",
+        {**DOWN, **states(running="1x80"), **states("chat-1", starting="1x80")},
+        "chat-0 doesn't answer, and this isn't its first start", SERVED, CRITICAL,
+    ),
     Case(
         "EngineFailed", "out of starts",
-        {supervised("state", state="failed"): "0x60 1x20", supervised("last_end_info", cause="gpu_memory"): "_x50 1x30"},
-        "chat-0 is out of starts: gpu_memory", {**CRITICAL, **SUPERVISED, "cause": "gpu_memory"},
+        {**states(failed="0x60 1x20"), supervised("last_end_info", cause="gpu_memory"): "_x50 1x30"},
+        "chat-0 is out of starts: gpu_memory", {**SUPERVISED, "cause": "gpu_memory"}, CRITICAL,
+    ),
+    Case(
+        "EngineFailed", "its last end, not the one before",
+        {
+            **states(failed="0x60 1x20"), supervised("last_end_info", cause="killed"): "1x60 stale",
+            supervised("last_end_info", cause="hung"): "_x60 1x20",
+        },
+        "chat-0 is out of starts: hung", {**SUPERVISED, "cause": "hung"}, CRITICAL,
     ),
     Case(
         "EngineFailed", "ended once, and serves again",
-        {supervised("state", state="failed"): "0x80", supervised("last_end_info", cause="killed"): "1x80"},
+        {**states(running="1x80"), supervised("last_end_info", cause="killed"): "1x80"},
     ),
     Case(
-        "EngineCrashLooping", "three times anew", {supervised("starts_total"): "1x60 2x5 3x5 4x20"},
-        "chat-0 has started 3 times anew in a quarter of an hour", {**CRITICAL, **SUPERVISED},
-    ),
-    Case("EngineCrashLooping", "twice anew", {supervised("starts_total"): "1x60 2x10 3x20"}),
-    Case("EngineCrashLooping", "a new container counts from one", {supervised("starts_total"): "5x60 1x20"}),
-    Case(
-        "EngineRestarted", "once", {START: "100x60 900x20"},
-        "chat-0 has restarted", {**WARNING, "job": "vllm", "instance": "chat-0"},
-    ),
-    Case("EngineRestarted", "away and back", {START: "100x60 _x5 100x15"}),
-    Case(
-        "EngineStartSlow", "nine of ten minutes", starting(660), "chat-0 has been starting for 9m 0s", {**WARNING, **SUPERVISED},
-    ),
-    Case("EngineStartSlow", "seven of ten minutes", starting(780)),
-    Case("EngineStartSlow", "it serves since long", {**starting(0), supervised("state", state="starting"): "0x80"}),
-    Case(
-        "EngineStalled", "125 of 300 seconds", {supervised("stalled_seconds"): "0x70 125x10"},
-        "chat-0 has requests and got nothing done for 2m 5s", {**CRITICAL, **SUPERVISED},
-    ),
-    Case("EngineStalled", "a long prompt", {supervised("stalled_seconds"): "0x70 110x10"}),
-    Case(
-        "EngineStalled", "no watchdog", {supervised("stalled_seconds", instance="embed"): "0x70 125x10"},
-        "embed has requests and got nothing done for 2m 5s", {**CRITICAL, "job": "supervision", "instance": "embed"},
+        "EngineCrashLooping", "three starts after its first", {supervised("starts_total"): "1x30 2x10 3x10 4x30"},
+        "chat-0 has started 3 times anew in a quarter of an hour", SUPERVISED, CRITICAL,
     ),
     Case(
-        "EngineQueueGrowing", "more than two replicas' batches",
-        {engine("num_requests_waiting"): "9x80", engine("num_requests_waiting", instance="chat-1"): "8x80"},
-        "17 requests wait for chat, more than its engines work on at once", {**WARNING, "model_name": "chat"},
+        "EngineCrashLooping", "right after a deploy", {supervised("starts_total"): "9x40 0x3 1x9 2x9 3x9 4x10"},
+        "chat-0 has started 3 times anew in a quarter of an hour", SUPERVISED, CRITICAL,
+    ),
+    Case("EngineCrashLooping", "twice", {supervised("starts_total"): "1x30 2x10 3x40"}),
+    Case(
+        "EngineCrashLooping", "three deploys", {supervised("starts_total"): "5x30 0x2 1x10 _x2 0x2 1x10 _x2 0x2 1x30"},
+    ),
+    Case("EngineCrashLooping", "three starts within a day", {supervised("starts_total"): "4x80"}),
+    Case(
+        "EngineRestarted", "crashed and was started again",
+        {supervised("starts_total"): "1x60 2x20", settings("a"): "1x80", START: "100x60 _x5 900x20"},
+        "chat-0 has restarted", {"instance": "chat-0", "host": "one"},
     ),
     Case(
-        "EngineQueueGrowing", "as many as two batches",
-        {engine("num_requests_waiting"): "16x80", engine("num_requests_waiting", instance="chat-1"): "0x80"},
+        "EngineRestarted", "its container was started again",
+        {supervised("starts_total"): "3x60 1x20", settings("a"): "1x80", START: "100x60 _x5 900x20"},
+        "chat-0 has restarted", {"instance": "chat-0", "host": "one"},
     ),
-    Case("EngineQueueGrowing", "a burst", {engine("num_requests_waiting"): "0x65 50x15"}),
+    Case(
+        "EngineRestarted", "deployed",
+        {
+            supervised("starts_total"): "1x60 _x2 0x2 1x20", START: "100x60 _x8 900x20",
+            settings("a"): "1x60 stale", settings("b"): "_x62 1x20",
+        },
+    ),
+    Case(
+        "EngineRestarted", "away and back",
+        {supervised("starts_total"): "1x80", settings("a"): "1x80", START: "100x60 _x5 100x15"},
+    ),
+    Case(
+        "EngineRestarted", "longer ago",
+        {supervised("starts_total"): "1x10 2x70", settings("a"): "1x80", START: "100x10 900x70"},
+    ),
+    Case(
+        "EngineStartSlow", "nine of ten minutes are over",
+        {**states(starting="1x80"), supervised("state_since_seconds"): "660x80"},
+        "chat-0 has been starting for 9m 0s", SUPERVISED,
+    ),
+    Case(
+        "EngineStartSlow", "its plan was of another host before",
+        {
+            **states(starting="1x80"), supervised("state_since_seconds"): "660x80",
+            selector("hearth_plan_start_timeout_seconds", {"instance": "chat-0", "model_name": "chat", "host": "old"}): "600x80",
+        },
+        "chat-0 has been starting for 9m 0s", SUPERVISED,
+    ),
+    Case("EngineStartSlow", "seven of ten", {**states(starting="1x80"), supervised("state_since_seconds"): "780x80"}),
+    Case("EngineStartSlow", "serves for long", {**states(running="1x80"), supervised("state_since_seconds"): "0x80"}),
+    Case("EngineStartSlow", "waits for its card", {**states(queued="1x80"), supervised("state_since_seconds"): "0x80"}),
+    Case(
+        "EngineStalled", "requests and no work", {supervised("stalled_seconds"): "0x70 130x10"},
+        "chat-0 has requests and got nothing done for 2m 10s", SUPERVISED, CRITICAL,
+    ),
+    Case(
+        "EngineStalled", "no watchdog is wanted", {supervised("stalled_seconds", "embed"): "0x70 130x10"},
+        "embed has requests and got nothing done for 2m 10s", target_labels("supervision", "embed"), CRITICAL,
+    ),
+    Case("EngineStalled", "one long step", {supervised("stalled_seconds"): "0x70 119x10"}),
+    Case("EngineStalled", "was, and goes on", {supervised("stalled_seconds"): "200x79 0x5"}),
+)  # fmt: skip
+
+LOAD = (
+    Case(
+        "EngineQueueGrowing", "over two replicas",
+        {
+            engine("num_requests_waiting"): "6x80", engine("num_requests_waiting", "chat-1"): "5x80",
+            engine("num_requests_running"): "4x80", engine("num_requests_running", "chat-1"): "4x80",
+        },
+        "11 requests wait for chat, more than its engines work on at once", {"model_name": "chat"},
+    ),
+    Case(
+        "EngineQueueGrowing", "the cache holds fewer than the batch",
+        {engine("num_requests_waiting"): "3x80", engine("num_requests_running"): "2x80"},
+        "3 requests wait for chat, more than its engines work on at once", {"model_name": "chat"},
+    ),
+    Case(
+        "EngineQueueGrowing", "as many as are worked on, on one replica of two",
+        {
+            engine("num_requests_waiting"): "8x80", engine("num_requests_waiting", "chat-1"): "0x80",
+            engine("num_requests_running"): "4x80", engine("num_requests_running", "chat-1"): "4x80",
+        },
+    ),
+    Case(
+        "EngineQueueGrowing", "a burst",
+        {engine("num_requests_waiting"): "0x65 50x15", engine("num_requests_running"): "4x80"},
+    ),
+    Case(
+        "EngineQueueGrowing", "another model's engines idle",
+        {
+            engine("num_requests_waiting"): "9x80", engine("num_requests_running"): "4x80",
+            engine("num_requests_waiting", "embed"): "0x80", engine("num_requests_running", "embed"): "50x80",
+        },
+        "9 requests wait for chat, more than its engines work on at once", {"model_name": "chat"},
+    ),
     Case(
         "EngineKvNearlyFull", "97 %", {engine("kv_cache_usage_perc"): "0.97x80"},
-        "the KV cache of chat on chat-0 is 97% full", {**WARNING, **ON_CHAT_0},
+        "the KV cache of chat on chat-0 is 97% full", REPLICA,
     ),
     Case("EngineKvNearlyFull", "94 %", {engine("kv_cache_usage_perc"): "0.94x80"}),
+    Case("EngineKvNearlyFull", "for a moment", {engine("kv_cache_usage_perc"): "0.5x60 1x20"}),
     Case(
         "EnginePreempting", "one in five seconds", {engine("num_preemptions_total"): "0+3x80"},
-        "chat on chat-0 pushes running requests out of its cache", {**WARNING, **ON_CHAT_0},
+        "chat on chat-0 pushes running requests out of its cache", REPLICA,
     ),
     Case("EnginePreempting", "one in fifteen seconds", {engine("num_preemptions_total"): "0+1x80"}),
+    Case("EnginePreempting", "restarts and counts anew", {engine("num_preemptions_total"): "9000x40 0x40"}),
     Case(
-        "PlanAndEngineApart", "fewer", {supervised("kv_cache_tokens"): "800x80"},
-        "chat-0 has room for 800 tokens, and its plan said something else", {**WARNING, **SUPERVISED},
+        "PlanAndEngineApart", "fewer than a tenth below the least", {supervised("kv_cache_tokens"): "80000x80"},
+        "chat-0 has room for 80k tokens, and its plan said something else", SUPERVISED,
     ),
     Case(
-        "PlanAndEngineApart", "more", {supervised("kv_cache_tokens"): "1250x80"},
-        "chat-0 has room for 1.25k tokens, and its plan said something else", {**WARNING, **SUPERVISED},
+        "PlanAndEngineApart", "more than a tenth above the most", {supervised("kv_cache_tokens"): "122000x80"},
+        "chat-0 has room for 122k tokens, and its plan said something else", SUPERVISED,
     ),
-    Case("PlanAndEngineApart", "at the lower bound", {supervised("kv_cache_tokens"): "820x80"}),
-    Case("PlanAndEngineApart", "at the upper bound", {supervised("kv_cache_tokens"): "1200x80"}),
-    Case("PlanAndEngineApart", "an engine without a plan", {supervised("kv_cache_tokens", instance="embed"): "1x80"}),
+    Case("PlanAndEngineApart", "a little below the least", {supervised("kv_cache_tokens"): "82000x80"}),
+    Case("PlanAndEngineApart", "a little above the most", {supervised("kv_cache_tokens"): "120000x80"}),
+    Case("PlanAndEngineApart", "nobody planned it", {supervised("kv_cache_tokens", "embed"): "5x80"}),
     Case(
-        "FirstTokenLate", "three of four within an hour",
-        late("time_to_first_token_seconds", {"2.5": "0+4x150 600+1x90", "+Inf": "0+4x240"}),
-        "75% of the requests for chat wait longer than promised for their first token",
-        {**CRITICAL, "model_name": "chat"}, at="6h10m",
+        "PlanAndEngineApart", "planned on another host before",
+        {
+            supervised("kv_cache_tokens"): "80000x80",
+            selector("hearth_plan_kv_cache_tokens_low", {"instance": "chat-0", "model_name": "chat", "host": "old"}): "90000x80",
+        },
+        "chat-0 has room for 80k tokens, and its plan said something else", SUPERVISED,
     ),
-    Case(
-        "FirstTokenLate", "four of ten within six hours",
-        late("time_to_first_token_seconds", {"2.5": "0+6x250", "+Inf": "0+10x250"}),
-        "40% of the requests for chat wait longer than promised for their first token",
-        {**WARNING, "model_name": "chat"}, at="6h10m",
-    ),
-    Case(
-        "FirstTokenLate", "one of twenty is what was promised",
-        late("time_to_first_token_seconds", {"2.5": "0+19x250", "+Inf": "0+20x250"}), at="6h10m",
-    ),
-    Case(
-        "FirstTokenLate", "three slow answers in a night",
-        late("time_to_first_token_seconds", {"2.5": "0x250", "+Inf": "0x190 1x2 2x2 3x20"}), at="6h40m",
-    ),
-    Case(
-        "FirstTokenLate", "over since an hour",
-        late("time_to_first_token_seconds", {"2.5": "0+1x30 30+4x400", "+Inf": "0+4x430"}), at="2h10m",
-    ),
-    Case(
-        "FirstTokenLate", "embeddings have no first token",
-        late("time_to_first_token_seconds", {"2.5": "0x250", "+Inf": "0+9x250"}, model="embed"), at="6h10m",
-    ),
-    Case(
-        "TokensLate", "three of four within an hour",
-        late("inter_token_latency_seconds", {"0.1": "0+40x150 6000+10x90", "+Inf": "0+40x240"}),
-        "75% of the tokens of chat come later than promised", {**CRITICAL, "model_name": "chat"}, at="6h10m",
-    ),
-    Case(
-        "TokensLate", "four of ten within six hours",
-        late("inter_token_latency_seconds", {"0.1": "0+60x250", "+Inf": "0+100x250"}),
-        "40% of the tokens of chat come later than promised", {**WARNING, "model_name": "chat"}, at="6h10m",
-    ),
-    Case("TokensLate", "all in time", late("inter_token_latency_seconds", {"0.1": "0+40x250", "+Inf": "0+40x250"}), at="6h10m"),
 )  # fmt: skip
+
+CASES = (*LIFE, *LOAD)

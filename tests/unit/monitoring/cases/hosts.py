@@ -1,114 +1,82 @@
-"""Hosts and cards."""
+"""Machines: disks, memory, and whether they are there at all."""
 
 from __future__ import annotations
 
-from tests.unit.monitoring.cases.case import CRITICAL, WARNING, Case, series, up
+from tests.unit.monitoring.cases.case import Case, of, up
+from tests.unit.monitoring.watched import everything, target_labels
 
-NODE = {"job": "node_exporter", "instance": "node-exporter", "host": "box"}
-ON_BOX = {"host": "box", "instance": "node-exporter", "device": "/dev/vda"}
-DCGM = {"job": "dcgm_exporter", "instance": "dcgm-exporter", "host": "box"}
-AMD = {"job": "amd_exporter", "instance": "amd-exporter", "host": "box-2"}
+CRITICAL = ("critical",)
+NODE = target_labels("node_exporter", "node-exporter")
+DISK = {"host": "one", "instance": "node-exporter", "device": "/dev/vda"}
+# Eight hours at a sample a minute.
+LONG = {"at": "8h", "interval": "1m"}
+SOON = "/dev/vda of one has {} left and will be full within a day"
 
 
 def disk(what: str, device: str = "/dev/vda", fstype: str = "ext4", mountpoint: str = "/") -> str:
-    return series(f"node_filesystem_{what}", **NODE, device=device, fstype=fstype, mountpoint=mountpoint)
+    return of(
+        "node_exporter", "node-exporter", f"node_filesystem_{what}", device=device, fstype=fstype, mountpoint=mountpoint
+    )
 
 
-def memory(what: str) -> str:
-    return series(f"node_memory_Mem{what}_bytes", **NODE)
+def free(values: str, size: str = "1000x500", **where: str) -> dict[str, str]:
+    return {disk("avail_bytes", **where): values, disk("size_bytes", **where): size, disk("readonly", **where): "0x500"}
 
 
-def nvidia(field: str, number: str = "0") -> str:
-    return series(f"DCGM_FI_DEV_{field}", **DCGM, gpu=number, UUID=f"GPU-{number}", modelName="H100")
+def memory(available: str) -> dict[str, str]:
+    return {
+        of("node_exporter", "node-exporter", "node_memory_MemAvailable_bytes"): available,
+        of("node_exporter", "node-exporter", "node_memory_MemTotal_bytes"): "100x80",
+    }
 
 
-def amd(metric: str, number: str = "0") -> str:
-    return series(f"gpu_{metric}", **AMD, gpu_id=number, gpu_uuid=f"uuid-{number}")
+def killed(values: str) -> dict[str, str]:
+    return {of("node_exporter", "node-exporter", "node_vmstat_oom_kill"): values}
 
 
-def card(number: str = "0") -> dict[str, str]:
-    return {**DCGM, "gpu": number, "UUID": f"GPU-{number}", "modelName": "H100"}
+def of_host(host: str, values: str, *, probes: str) -> dict[str, str]:
+    """Whether each target of a host answers, and the prober that asks its pages from elsewhere."""
+    return {
+        up(job.name, target.instance): probes if job.through else values
+        for job in everything().jobs
+        for target in job.targets
+        if target.labels["host"] == host
+    }
 
-
-BOTH_THERE = {nvidia("GPU_TEMP"): "40x80", nvidia("GPU_TEMP", "1"): "40x80"}
-# On the other host: two engines and AMD's exporter.
-ALL_OF_BOX_2 = {
-    up("vllm", "chat-1"): "1x70 0x10",
-    up("supervision", "chat-1"): "1x70 0x10",
-    up("amd_exporter", "amd-exporter"): "1x70 0x10",
-}
 
 CASES = (
-    Case("HostDown", "nothing answers", ALL_OF_BOX_2, "nothing on box-2 answers any more", {**CRITICAL, "host": "box-2"}),
-    Case("HostDown", "its exporter does", {**ALL_OF_BOX_2, up("amd_exporter", "amd-exporter"): "1x80"}),
     Case(
         "DiskFilling", "one disk in two places",
-        {disk("avail_bytes"): "9x80", disk("size_bytes"): "100x80", disk("avail_bytes", mountpoint="/data"): "9x80",
-         disk("size_bytes", mountpoint="/data"): "100x80"},
-        "/dev/vda of box has 9% left", {**WARNING, **ON_BOX},
+        {**free("9x80", "100x80"), **free("9x80", "100x80", mountpoint="/data")}, "/dev/vda of one has 9% left", DISK,
     ),
-    Case("DiskFilling", "11 % left", {disk("avail_bytes"): "11x80", disk("size_bytes"): "100x80"}),
+    Case("DiskFilling", "11 % left", free("11x80", "100x80")),
+    Case("DiskFilling", "held in memory", free("1x80", "100x80", device="tmpfs", fstype="tmpfs")),
     Case(
         "DiskFilling", "what can't be written to is full by nature",
         {disk("avail_bytes", "/dev/sr0", "iso9660"): "0x80", disk("size_bytes", "/dev/sr0", "iso9660"): "100x80",
          disk("readonly", "/dev/sr0", "iso9660"): "1x80"},
     ),
-    # Eight of ten thousand in 2 min: 30 % are gone in twelve and a half hours.
     Case(
-        "DiskFullSoon", "30 % left, falling", {disk("avail_bytes"): "6000-8x400", disk("size_bytes"): "10000x400"},
-        "/dev/vda of box has 30% left and will be full within a day", {**WARNING, **ON_BOX}, at="12h30m",
+        "DiskFullSoon", "a third left, and it falls by a twentieth an hour",
+        free("600-1x480"), SOON.format("12%"), DISK, **LONG,
     ),
-    Case("DiskFullSoon", "falling, and far from full", {disk("avail_bytes"): "9500-16x400", disk("size_bytes"): "10000x400"}, at="8h"),
-    Case("DiskFullSoon", "30 % left, steady", {disk("avail_bytes"): "3000x400", disk("size_bytes"): "10000x400"}, at="8h"),
+    Case("DiskFullSoon", "half left, at the same pace", free("980-1x480"), **LONG),
+    Case("DiskFullSoon", "a third left, and it falls slowly", free("350-0.1x480"), **LONG),
+    Case("DiskFullSoon", "a model was downloaded an hour ago", free("390x405 380-6x15 290x60"), **LONG),
+    Case("DiskFullSoon", "a third left, and nothing changes", free("300x480"), **LONG),
+    Case("MemoryLow", "4 % left", memory("4x80"), "one has 4% of its memory left", NODE, CRITICAL),
+    Case("MemoryLow", "6 % left", memory("6x80")),
+    Case("MemoryLow", "for a moment", memory("50x65 2x15")),
+    Case("EndedForMemory", "one", killed("3x60 4x20"), "the kernel of one has ended a program for memory", NODE),
+    Case("EndedForMemory", "longer ago", killed("3x20 4x60")),
+    Case("EndedForMemory", "the host was started anew", killed("3x60 _x4 0x16")),
     Case(
-        "MemoryLow", "4 % left", {memory("Available"): "4x80", memory("Total"): "100x80"},
-        "box has 4% of its memory left", {**CRITICAL, **NODE},
-    ),
-    Case("MemoryLow", "6 % left", {memory("Available"): "6x80", memory("Total"): "100x80"}),
-    Case(
-        "EndedForMemory", "one program", {series("node_vmstat_oom_kill", **NODE): "3x70 4x10"},
-        "the kernel of box has ended a program for memory", {**WARNING, **NODE},
-    ),
-    Case("EndedForMemory", "long ago", {series("node_vmstat_oom_kill", **NODE): "2x30 3x50"}),
-    Case("CardHot", "nvidia", {nvidia("GPU_TEMP"): "88x80"}, "card 0 of box has 88 °C", {**WARNING, **card()}),
-    Case("CardHot", "nvidia, and what can't be read", {nvidia("GPU_TEMP"): "85x80", nvidia("GPU_TEMP", "1"): "9223372036854775794x80"}),
-    Case(
-        "CardHot", "amd", {amd("junction_temperature"): "99x80"}, "card 0 of box-2 has 99 °C",
-        {**WARNING, **AMD, "gpu_id": "0", "gpu_uuid": "uuid-0"},
-    ),
-    Case("CardHot", "amd, as usual under load", {amd("junction_temperature"): "90x80"}),
-    Case(
-        "CardMemoryErrors", "nvidia, a replaced row",
-        {nvidia("UNCORRECTABLE_REMAPPED_ROWS"): "0x70 1x10", nvidia("ROW_REMAP_FAILURE"): "0x80"},
-        "the memory of card 0 of box has errors that couldn't be corrected", {**CRITICAL, **card()},
+        "HostDown", "its pages are asked from elsewhere", of_host("two", "1x70 0x10", probes="1x80"),
+        "nothing on two answers any more", {"host": "two"}, CRITICAL,
     ),
     Case(
-        "CardMemoryErrors", "nvidia, corrected ones",
-        {nvidia("CORRECTABLE_REMAPPED_ROWS"): "3x80", nvidia("UNCORRECTABLE_REMAPPED_ROWS"): "0x80"},
+        "HostDown", "one engine is left",
+        {**of_host("two", "1x70 0x10", probes="0x80"), up("vllm", "chat-1"): "1x80"},
     ),
-    Case(
-        "CardMemoryErrors", "amd", {amd("ecc_uncorrect_total"): "0x70 2x10"},
-        "the memory of card 0 of box-2 has errors that couldn't be corrected", {**CRITICAL, "host": "box-2", "gpu_id": "0"},
-    ),
-    Case("CardMemoryErrors", "amd, none", {amd("ecc_uncorrect_total"): "0x80"}),
-    Case(
-        "CardLost", "one of two",
-        {nvidia("GPU_TEMP"): "40x80", nvidia("GPU_TEMP", "1"): "40x50 stale", amd("junction_temperature"): "40x80"},
-        "card 1 of box is planned and no longer there", {**CRITICAL, "host": "box", "card": "1", "vendor": "nvidia"},
-    ),
-    Case(
-        "CardLost", "amd", {**BOTH_THERE, amd("junction_temperature"): "40x50 stale"},
-        "card 0 of box-2 is planned and no longer there", {**CRITICAL, "host": "box-2", "card": "0", "vendor": "amd"},
-    ),
-    Case("CardLost", "all there", {**BOTH_THERE, amd("junction_temperature"): "40x80"}),
-    Case(
-        "CardLost", "their exporters are away",
-        {up("dcgm_exporter", "dcgm-exporter"): "1x50 0x30", up("amd_exporter", "amd-exporter"): "1x50 0x30"},
-    ),
-    Case(
-        "CardFault", "fallen off the bus", {nvidia("XID_ERRORS"): "0x70 79x10"},
-        "the driver reports fault 79 (Xid) of card 0 of box", {**CRITICAL, **card()},
-    ),
-    Case("CardFault", "none", {nvidia("XID_ERRORS"): "0x80"}),
-    Case("CardFault", "of yesterday", {nvidia("XID_ERRORS"): "31x90"}, at="2h"),
+    Case("HostDown", "one lost scrape", of_host("two", "1x76 0x3", probes="1x80")),
 )  # fmt: skip

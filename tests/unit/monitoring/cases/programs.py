@@ -2,62 +2,84 @@
 
 from __future__ import annotations
 
-from tests.unit.monitoring.cases.case import WARNING, Case, series, up
+from tests.unit.monitoring.cases.case import Case, of, up
+from tests.unit.monitoring.watched import target_labels
+
+PROMETHEUS = target_labels("prometheus", "prometheus")
+ALERTMANAGER = target_labels("alertmanager", "alertmanager")
+GROUP = {"rule_group": "/etc/prometheus/rules/hearth.yml;hearth"}
+URL = {"alertmanager": "http://alertmanager:9093/api/v2/alerts"}
+UNDELIVERED = "{} couldn't pass alerts on"
 
 
 def reload(program: str) -> str:
-    return series(f"{program}_config_last_reload_successful", job=program, instance=program)
+    return of(program, program, f"{program}_config_last_reload_successful")
 
 
-def of_prometheus(metric: str, **labels: str) -> str:
-    return series(f"prometheus_{metric}", job="prometheus", instance="prometheus", **labels)
+def failures(values: str) -> dict[str, str]:
+    return {of("prometheus", "prometheus", "prometheus_rule_evaluation_failures_total", **GROUP): values}
 
 
-def undelivered(integration: str) -> str:
-    return series(
-        "alertmanager_notifications_failed_total", job="alertmanager", instance="alertmanager", integration=integration
-    )
+def undelivered(values: str) -> dict[str, str]:
+    return {
+        of("alertmanager", "alertmanager", "alertmanager_notifications_failed_total", integration="webhook"): values
+    }
+
+
+def unsent(values: str) -> dict[str, str]:
+    return {of("prometheus", "prometheus", "prometheus_notifications_errors_total", **URL): values}
 
 
 CASES = (
     Case(
         "TargetDown", "an exporter", {up("node_exporter", "node-exporter"): "0x80"},
-        "node-exporter of node_exporter doesn't answer",
-        {**WARNING, "job": "node_exporter", "instance": "node-exporter", "host": "box"},
+        "node-exporter of node_exporter doesn't answer", target_labels("node_exporter", "node-exporter"),
     ),
-    Case("TargetDown", "one lost scrape", {up("node_exporter", "node-exporter"): "1x77 0x2 1x5"}),
-    Case("TargetDown", "engines and gateway have alerts of their own", {up("vllm", "chat-0"): "0x80", up("litellm", "litellm"): "0x80"}),
     Case(
-        "TargetMissing", "one engine of two", {up("vllm", "embed"): "1x20 stale"},
-        "embed of vllm is declared, and Prometheus doesn't scrape it", {**WARNING, "job": "vllm", "instance": "embed"},
+        "TargetDown", "an entry point", {up("supervision", "chat-0"): "0x80"},
+        "chat-0 of supervision doesn't answer", target_labels("supervision", "chat-0"),
+    ),
+    Case("TargetDown", "one lost scrape", {up("grafana", "grafana"): "1x76 0x3"}),
+    Case(
+        "TargetDown", "what has an alert of its own",
+        {up("vllm", "chat-0"): "0x80", up("litellm", "litellm"): "0x80", up("probes", "nginx"): "0x80"},
+    ),
+    Case(
+        "TargetMissing", "one engine of two", {up("vllm", "chat-1"): "1x20 stale"},
+        "chat-1 of vllm is declared, and Prometheus doesn't scrape it", {"job": "vllm", "instance": "chat-1"},
+    ),
+    Case(
+        "TargetMissing", "a page", {up("probes", "nginx"): "1x20 stale"},
+        "nginx of probes is declared, and Prometheus doesn't scrape it", {"job": "probes", "instance": "nginx"},
     ),
     Case("TargetMissing", "down is not missing", {up("vllm", "embed"): "0x80"}),
+    Case("TargetMissing", "for a moment", {up("vllm", "embed"): "1x65 stale"}),
     Case(
-        "PrometheusConfigBroken", "Prometheus", {reload("prometheus"): "0x80"}, "prometheus runs on an old configuration",
-        {**WARNING, "job": "prometheus", "instance": "prometheus"},
+        "PrometheusConfigBroken", "Prometheus",
+        {reload("prometheus"): "0x80"}, "prometheus runs on an old configuration", PROMETHEUS,
     ),
     Case(
-        "PrometheusConfigBroken", "the Alertmanager", {reload("alertmanager"): "0x80"},
-        "alertmanager runs on an old configuration", {**WARNING, "job": "alertmanager", "instance": "alertmanager"},
+        "PrometheusConfigBroken", "the Alertmanager",
+        {reload("alertmanager"): "0x80"}, "alertmanager runs on an old configuration", ALERTMANAGER,
     ),
     Case("PrometheusConfigBroken", "read at once", {reload("prometheus"): "0x2 1x80", reload("alertmanager"): "1x80"}),
     Case(
-        "RulesFailing", "one group", {of_prometheus("rule_evaluation_failures_total", rule_group="hearth"): "0+1x80"},
-        "prometheus can't evaluate hearth",
-        {**WARNING, "job": "prometheus", "instance": "prometheus", "rule_group": "hearth"},
+        "RulesFailing", "again and again",
+        failures("0x40 0+1x40"), f"prometheus can't evaluate {GROUP['rule_group']}", {**PROMETHEUS, **GROUP},
     ),
-    Case("RulesFailing", "once, long ago", {of_prometheus("rule_evaluation_failures_total", rule_group="hearth"): "4x80"}),
+    Case("RulesFailing", "longer ago", failures("0x5 3x80")),
+    Case("RulesFailing", "just once, a moment ago", failures("0x70 1x10")),
+    Case("RulesFailing", "started anew", failures("9x60 0x20")),
     Case(
-        "AlertsUndelivered", "a webhook that doesn't answer", {undelivered("webhook"): "0x40 0+1x40"},
-        "alertmanager couldn't pass alerts on",
-        {**WARNING, "job": "alertmanager", "instance": "alertmanager", "integration": "webhook"},
+        "AlertsUndelivered", "to people",
+        undelivered("0x50 1x30"), UNDELIVERED.format("alertmanager"), {**ALERTMANAGER, "integration": "webhook"},
     ),
     Case(
-        "AlertsUndelivered", "the Alertmanager itself",
-        {of_prometheus("notifications_errors_total", alertmanager="http://alertmanager:9093/api/v2/alerts"): "0x40 0+1x40"},
-        "prometheus couldn't pass alerts on",
-        {**WARNING, "job": "prometheus", "instance": "prometheus", "alertmanager": "http://alertmanager:9093/api/v2/alerts"},
+        "AlertsUndelivered", "to the Alertmanager",
+        unsent("0x40 0+2x40"), UNDELIVERED.format("prometheus"), {**PROMETHEUS, **URL},
     ),
-    Case("AlertsUndelivered", "all told", {undelivered("webhook"): "0x80"}),
-    Case("Watchdog", "always", {}, "always fires: when it stops, alerting is broken", {"severity": "none"}),
+    Case("AlertsUndelivered", "longer ago", {**undelivered("0x5 3x80"), **unsent("0x5 3x80")}),
+    Case("AlertsUndelivered", "the Alertmanager was replaced within a minute", unsent("0x50 0+1x4 4x26")),
+    Case("AlertsUndelivered", "both were started anew", {**undelivered("7x50 0x30"), **unsent("7x50 0x30")}),
+    Case("Watchdog", "always", {}, "always fires: when it stops, alerting is broken", {}, ("none",)),
 )  # fmt: skip
