@@ -66,23 +66,11 @@ def hardware(subjects: Subjects) -> list[Alert]:
     if planned:
         found.append(
             Alert(
-                "CardHot", cards.hot(vendor), minutes(5), WARNING, f"{card} has {{{{ $value }}}} °C",
-                "It slows itself down soon: answers come later.",
-            ),
-            Alert(
-                "CardMemoryErrors", cards.memory_errors(vendor), 0, CRITICAL,
-                f"the memory of {card} has errors that couldn't be corrected",
-                "An engine on it may crash, or answer wrongly.",
-            ),
-        ]  # fmt: skip
-        if any(one.vendor == vendor for one in subjects.cards):
-            found.append(
-                Alert(
-                    "CardLost", cards.lost(vendor), minutes(2), CRITICAL,
-                    f"card {{{{ $labels.card }}}} of {HOST} is planned and no longer there",
-                    "Engines on it have ended or will at their next start.",
-                )
-            )  # fmt: skip
+                "CardLost", _any(cards.lost(vendor) for vendor in planned), minutes(2), CRITICAL,
+                f"card {{{{ $labels.card }}}} of {HOST} is planned and no longer there",
+                "Engines on it have ended or will at their next start.",
+            )
+        )  # fmt: skip
     if subjects.has(NVIDIA):
         found.append(
             Alert(

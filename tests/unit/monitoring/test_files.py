@@ -22,7 +22,6 @@ from tests.unit.monitoring import watched
 from tests.unit.monitoring.conftest import Tool
 
 ROOT = Path(__file__).parents[3]
-BOARDS = ("overview", "models", "plan", "gateway", "hardware", "hosts", "front-door", "prometheus")
 
 
 def test_promtool_reads_rules(tmp_path: Path, tool: Tool, subjects: monitoring.Subjects) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,7 +118,8 @@ def test_the_plan_is_told_as_it_is(tmp_path: Path, tool: Tool, subjects: monitor
 
 @pytest.mark.parametrize("field", ["kv_tokens", "concurrency", "weights_bytes", "max_sequences"])
 def test_what_nobody_knows_of_an_engine_is_not_told(field: str) -> None:
-    engine = replace(watched.everything().engines[0], **{field: None})
+    unknown: dict[str, Any] = {field: None}
+    engine = replace(watched.everything().engines[0], **unknown)
     names = {one.name for one in constants(replace(watched.nothing(), engines=(engine,)))}
     stem = {"kv_tokens": "kv_cache_tokens", "concurrency": "max_concurrency"}.get(field, field)
     assert names

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.unit.monitoring.cases.case import Case, of, up
 from tests.unit.monitoring.watched import AMD_CARD, CARD_0, CARD_1, target_labels
 
@@ -33,7 +35,7 @@ ERRORS = "the memory of card 0 of {} has errors that couldn't be corrected"
 XID = "the driver reports fault {} (Xid) of card 0 of one"
 XIDS = "XID_ERRORS"
 # Two hours, at two samples a minute.
-LONG = {"at": "2h", "interval": "30s"}
+LONG: dict[str, Any] = {"at": "2h", "interval": "30s"}
 
 
 def lost(card: str, vendor: str, host: str) -> tuple[str, dict[str, str], tuple[str, ...]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.unit.monitoring.cases.case import Case, of, up
 from tests.unit.monitoring.watched import target_labels
 
@@ -44,7 +46,7 @@ def certificate(days: float, cases: str = "x400") -> dict[str, str]:
 FELL_BACK = {"requested_model": "chat", "fallback_model": "small"}
 FELL_BACK_SUMMARY = "chat was asked for, and small answered"
 ENDS = "the certificate of public-address ends in {} days"
-TWO_HOURS = {"at": "2h", "interval": "30s"}
+TWO_HOURS: dict[str, Any] = {"at": "2h", "interval": "30s"}
 
 CASES = (
     Case(

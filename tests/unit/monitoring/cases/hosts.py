@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.unit.monitoring.cases.case import Case, of, up
 from tests.unit.monitoring.watched import everything, target_labels
 
@@ -9,7 +11,7 @@ CRITICAL = ("critical",)
 NODE = target_labels("node_exporter", "node-exporter")
 DISK = {"host": "one", "instance": "node-exporter", "device": "/dev/vda"}
 # Eight hours at a sample a minute.
-LONG = {"at": "8h", "interval": "1m"}
+LONG: dict[str, Any] = {"at": "8h", "interval": "1m"}
 SOON = "/dev/vda of one has {} left and will be full within a day"
 
 
