@@ -11,6 +11,7 @@ from monitoring.rules import rule_groups
 from monitoring.subjects import Subjects
 
 _VARIABLE: Final = re.compile(r"\$\{?(?:model|instance|host)\b\}?")
+# What follows a digit belongs to a number, as in 1e18.
 _METRIC: Final = re.compile(r"(?<![\w.])[a-zA-Z_:][a-zA-Z0-9_:]*")
 _STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 _LABELS: Final = re.compile(r"\{[^}]*\}|\b(?:by|on|ignoring|without|group_left|group_right)\s*\([^)]*\)")

@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+import json
+from typing import Any, ClassVar, Final
 
 from infra.config.schema import StackConfig
+from infra.errors import Finding
 from infra.plan import Plan
-from infra.services.base import Context, Endpoint, Service, Settings, Workload
-from infra.services.card_hosts import card_host
+from infra.services.base import ConfigFile, Context, Endpoint, Service, Settings, Workload
+from infra.services.card_hosts import card_host, left_out
 
 PORT: Final = 5000
+_CONFIG: Final = "/etc/metrics/config.json"
+# Without a file of ours names and labels are those of the version (some prefix amd_, and gpu_uuid is only there when asked
+# for), and every field is read on each scrape: docs/configuration/configmap.md of ROCm/device-metrics-exporter.
+_SETTINGS: Final[dict[str, Any]] = {
+    "ServerPort": PORT,
+    "CommonConfig": {"MetricsFieldPrefix": ""},
+    "GPUConfig": {
+        "Fields": [
+            "GPU_GFX_ACTIVITY",
+            "GPU_UMC_ACTIVITY",
+            "GPU_USED_VRAM",
+            "GPU_TOTAL_VRAM",
+            "GPU_JUNCTION_TEMPERATURE",
+            "GPU_MEMORY_TEMPERATURE",
+            "GPU_PACKAGE_POWER",
+            "GPU_ECC_CORRECT_TOTAL",
+            "GPU_ECC_UNCORRECT_TOTAL",
+        ],
+        "Labels": ["GPU_UUID", "CARD_SERIES", "DRIVER_VERSION"],
+        # They need more of the kernel's rights than a container is given.
+        "ProfilerMetrics": {"all": False},
+    },
+}
 
 
 class AmdExporterSettings(Settings):
@@ -50,6 +75,7 @@ class AmdExporter(Service[AmdExporterSettings]):
                 command=("/home/amd/tools/entrypoint.sh", "-monitor-gpu=true"),
                 restart=settings.restart or context.config.restart,
                 environment=settings.environment,
+                files=(ConfigFile(_CONFIG, json.dumps(_SETTINGS, indent=2) + "\n"),),
                 published=self.published(settings, PORT),
                 memory_bytes=settings.memory,
                 device="rocm",
@@ -62,3 +88,7 @@ class AmdExporter(Service[AmdExporterSettings]):
         """Return the host with the cards."""
         found = card_host(config, settings, "amd")
         return found.name if found is not None else super().host(settings, config)
+
+    def absence(self, config: StackConfig) -> Finding | None:
+        """Say that it is left out where images are built."""
+        return left_out(self, config, "amd")

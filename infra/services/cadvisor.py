@@ -19,7 +19,10 @@ _MOUNTS: Final = (
 _SOCKET: Final = "/var/run/docker.sock"
 _UNIX: Final = "unix://"
 # Groups of metrics that no panel reads, and that cost most of its time (cAdvisor, docs/runtime_options.md).
-_UNREAD: Final = "advtcp,cpu_topology,cpuset,hugetlb,memory_numa,percpu,process,referenced_memory,resctrl,sched,tcp,udp"
+_UNREAD: Final = (
+    "advtcp,cpu_topology,cpuset,disk,diskIO,hugetlb,memory_numa,network,oom_event,percpu,perf_event,process,"
+    "referenced_memory,resctrl,sched,tcp,udp"
+)
 
 
 class CadvisorSettings(Settings):
@@ -31,7 +34,8 @@ class Cadvisor(Service[CadvisorSettings]):
 
     name: ClassVar[str] = "cadvisor"
     section: ClassVar[str] = "monitoring.cadvisor"
-    official_image: ClassVar[str] = "gcr.io/cadvisor/cadvisor:v0.52.1"
+    # Versions before 0.54 find no container in Docker 29 (google/cadvisor issues 3749 and 3790).
+    official_image: ClassVar[str] = "ghcr.io/google/cadvisor:v0.60.5"
     settings_type = CadvisorSettings
 
     def endpoints(self, settings: CadvisorSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from infra.config.schema import StackConfig
+from infra.errors import Finding
 from infra.plan import Plan
 from infra.services.base import ConfigFile, Context, Endpoint, Service, Settings, Workload
-from infra.services.card_hosts import card_host
+from infra.services.card_hosts import card_host, left_out
 from infra.services.files import GENERATED
 
 PORT: Final = 9400
@@ -16,7 +17,9 @@ _COUNTERS: Final = "/etc/hearth/counters.csv"
 _FIELDS: Final = (
     ("DCGM_FI_DEV_SM_CLOCK", "gauge", "SM clock (MHz)"),
     ("DCGM_FI_DEV_MEM_CLOCK", "gauge", "Memory clock (MHz)"),
+    ("DCGM_FI_DEV_CLOCKS_EVENT_REASONS", "gauge", "Why the clocks are lowered (bits)"),
     ("DCGM_FI_DEV_GPU_TEMP", "gauge", "Temperature (C)"),
+    ("DCGM_FI_DEV_MEMORY_TEMP", "gauge", "Temperature of the memory (C)"),
     ("DCGM_FI_DEV_POWER_USAGE", "gauge", "Power (W)"),
     ("DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", "counter", "Energy since boot (mJ)"),
     ("DCGM_FI_DEV_GPU_UTIL", "gauge", "Share of time with a kernel running (%)"),
@@ -25,6 +28,7 @@ _FIELDS: Final = (
     ("DCGM_FI_DEV_FB_USED", "gauge", "Memory used (MiB)"),
     ("DCGM_FI_DEV_FB_RESERVED", "gauge", "Memory reserved (MiB)"),
     ("DCGM_FI_DEV_XID_ERRORS", "gauge", "Last fault that the driver reported"),
+    ("DCGM_FI_DEV_ECC_SBE_VOL_TOTAL", "counter", "Single-bit errors since the driver was loaded"),
     ("DCGM_FI_DEV_ECC_DBE_VOL_TOTAL", "counter", "Double-bit errors since the driver was loaded"),
     ("DCGM_FI_DEV_UNCORRECTABLE_REMAPPED_ROWS", "counter", "Rows replaced after errors that were not corrected"),
     ("DCGM_FI_DEV_CORRECTABLE_REMAPPED_ROWS", "counter", "Rows replaced after errors that were corrected"),
@@ -88,3 +92,7 @@ class DcgmExporter(Service[DcgmExporterSettings]):
         """Return the host with the cards."""
         found = card_host(config, settings, "nvidia")
         return found.name if found is not None else super().host(settings, config)
+
+    def absence(self, config: StackConfig) -> Finding | None:
+        """Say that it is left out where images are built."""
+        return left_out(self, config, "nvidia")

@@ -197,10 +197,12 @@ def _metrics(workloads: Sequence[Workload], plans: tuple[Plan, Plan]) -> tuple[M
             for name in _METRIC.findall(file.content):
                 used.setdefault(_base(name), set()).add(f"{workload.instance}/{PurePosixPath(file.path).name}")
     changed = {**lacking[0], **lacking[1]}
+    # What is rendered for an older version asks by its names.
+    readers = {name: used.get(name, set()) | used.get(older or "", set()) for name, older in changed.items()}
     return tuple(
-        MetricRow(name, older, tuple(sorted(used.get(name, ()))), is_lost=name in lacking[1])
+        MetricRow(name, older, tuple(sorted(readers[name])), is_lost=name in lacking[1])
         for name, older in changed.items()
-        if (name in lacking[0]) != (name in lacking[1]) and name in used
+        if (name in lacking[0]) != (name in lacking[1]) and readers[name]
     )
 
 

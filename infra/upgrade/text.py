@@ -115,8 +115,8 @@ def _pair(before: Figures | None, after: Figures | None, show: Any) -> str:
 
 def _metrics(answer: Upgrade) -> Iterable[str]:
     for row in answer.metrics:
-        older = f", it has {row.older}" if row.older else ""
-        says = f"isn't there yet in {answer.after}{older}: empty in" if row.is_lost else "is there again, for"
+        older = f", {row.older} is asked for" if row.older else ", it is left out"
+        says = f"isn't there yet in {answer.after}{older} in" if row.is_lost else "is there again, for"
         yield from _wrapped(f"{'!' if row.is_lost else '✓'} {row.name} {says} {', '.join(row.used_by)}")
 
 

@@ -20,7 +20,7 @@ from tests.integration.replay import query, replayed
 from tests.integration.stacks import ROOT, TestStack, ask
 from tests.integration.test_1_chat import chat
 from tests.metric_catalogue import jobs, live
-from tests.unit.monitoring.stack import EVERYTHING
+from tests.unit.monitoring.watched import everything
 
 pytestmark = pytest.mark.integration
 # The plan's records are made once a minute, and a rate needs two scrapes.
@@ -32,6 +32,7 @@ NOT_LIVE: Final = {
 }
 # What only an event makes, with the event; an alert on it is proved by promtool, and end to end in test_9_alerts.
 ON_EVENT: Final = {
+    "hearth_engine_ends_total": "an engine's first end",
     "hearth_engine_last_end_info": "an engine's first end",
 }
 _LABEL: Final = re.compile(r"\{\{(\w+)\}\}")
@@ -102,7 +103,7 @@ def test_what_is_excepted_is_really_blank_there(watched: monitoring.Subjects, pr
 def test_no_panel_escapes_the_proof(watched: monitoring.Subjects, recorded: tuple[monitoring.Subjects, str]) -> None:
     """What no panel of the live stack shows must have a series over the recorded pages."""
     live_ones = {where for where, one in of_panels(watched).items() if not metrics_in(one) & set(NOT_LIVE)}
-    rest = set(of_panels(EVERYTHING)) - live_ones
+    rest = set(of_panels(everything())) - live_ones
     assert len(rest) > 20
     pages, address = recorded
     assert rest - set(of_panels(pages)) == set()

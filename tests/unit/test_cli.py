@@ -70,7 +70,12 @@ def test_the_schema_knows_every_section(capsys: pytest.CaptureFixture[str]) -> N
     assert wanted <= set(properties)
     assert set(properties["hearth:monitoring"]["properties"]) == {
         "alertmanager",
+        "amd_exporter",
+        "blackbox_exporter",
+        "cadvisor",
+        "dcgm_exporter",
         "grafana",
+        "nginx_exporter",
         "node_exporter",
         "prometheus",
     }

@@ -10,7 +10,7 @@ import pytest
 import monitoring
 from images import recipes
 from tests.tools import has_image, in_image, require
-from tests.unit.monitoring import stack
+from tests.unit.monitoring import watched
 
 Tool = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -33,4 +33,4 @@ def tool() -> Tool:
 @pytest.fixture(scope="session")
 def subjects() -> monitoring.Subjects:
     """A stack in which every kind of program runs."""
-    return stack.everything()
+    return watched.everything()

@@ -31,13 +31,6 @@ NOT_CODE = re.compile(r'"(?:[^"\\]|\\.)*"|\{[^}]*\}')
         ("max_of_all < 1e18 and b > 1.5e-9", {"max_of_all", "b"}),
         ("increase(a_total[1h]) > 0 or vector(0)", {"a_total"}),
         ("time() - a", {"a"}),
-        (
-            (
-                'histogram_quantile(0.95, sum by (le, model_name) (rate(vllm:e2e_bucket{model_name=~"a|rate(b)", x!=""}[5m])))'
-                " > on (instance) group_left (job) 1.5 * (model:late:share5m unless node_load1 offset 2m) or vector(1e18)"
-            ),
-            {"vllm:e2e_bucket", "model:late:share5m", "node_load1"},
-        ),
         ('absent(up{instance="a"})\nor absent(up{instance="b"})', {"up"}),
         ("clamp_min(min_over_time(a[15m]), 1)", {"a"}),
     ],

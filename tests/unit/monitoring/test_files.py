@@ -17,9 +17,8 @@ import monitoring
 from monitoring.boards import Panel
 from monitoring.expressions import metrics_in, of_panels, of_rules
 from monitoring.grafana import marks
-from monitoring.queries import engines
 from monitoring.queries.text import alternatives
-from tests.unit.monitoring import stack
+from tests.unit.monitoring import watched
 from tests.unit.monitoring.conftest import Tool
 
 ROOT = Path(__file__).parents[3]
@@ -120,22 +119,6 @@ def test_every_board_is_marked_with_deploys_and_starts(subjects: monitoring.Subj
         assert all(mark["enable"] and mark["datasource"] == SOURCE and mark["expr"] for mark in marked)
 
 
-def test_a_deploy_is_marked_and_a_mere_restart_is_not(tmp_path: Path, tool: Tool) -> None:
-    info = 'hearth_engine_settings_info{{instance="coder",digest="{}"}}'
-    series = {info.format("old"): "1x40 stale", info.format("new"): "_x40 1x10 _x2 1x20"}
-    test = {
-        "interval": "15s",
-        "input_series": [{"series": key, "values": values} for key, values in series.items()],
-        "promql_expr_test": [
-            {"expr": f"count({engines.new_settings()})", "eval_time": at, "exp_samples": samples}
-            for at, samples in (("9m", []), ("11m", [{"labels": "{}", "value": 1}]), ("14m", []))
-        ],
-    }
-    (tmp_path / "marks.yml").write_text(yaml.safe_dump({"tests": [test]}))
-    ran = tool(tmp_path, "promtool", "test", "rules", "marks.yml")
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-
-
 def test_every_choice_is_read_by_a_panel_of_its_board_and_every_one_read_is_there(
     subjects: monitoring.Subjects,
 ) -> None:
@@ -168,7 +151,7 @@ def test_promtool_reads_every_query_of_a_dashboard_and_every_mark(
 
 
 def test_a_stack_of_which_nothing_is_known_has_one_panel() -> None:
-    assert [(uid, panel.title) for uid, panel in panels(stack.nothing())] == [("overview", "Alerts firing")]
+    assert [(uid, panel.title) for uid, panel in panels(watched.nothing())] == [("overview", "Alerts firing")]
 
 
 @pytest.mark.parametrize(
@@ -184,7 +167,7 @@ def test_a_stack_of_which_nothing_is_known_has_one_panel() -> None:
     ],
 )
 def test_a_board_goes_with_its_programs(jobs: tuple[str, ...], gone: set[str]) -> None:
-    assert {board.uid for board in monitoring.boards(stack.without(*jobs))} == UIDS - gone
+    assert {board.uid for board in monitoring.boards(watched.without(*jobs))} == UIDS - gone
 
 
 @pytest.mark.parametrize(
@@ -213,7 +196,7 @@ def test_no_panel_is_blank_because_its_program_is_absent(
         }
 
     assert reading(subjects)
-    assert reading(stack.without(job)) == set()
+    assert reading(watched.without(job)) == set()
 
 
 def test_the_builders_are_imported_only_where_dashboards_are_made() -> None:

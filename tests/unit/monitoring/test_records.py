@@ -13,7 +13,7 @@ from monitoring.expressions import metrics_in, of_panels
 from monitoring.queries.planned import constants
 from monitoring.records import late_shares, records
 from monitoring.rules import rule_groups
-from tests.unit.monitoring import stack
+from tests.unit.monitoring import watched
 from tests.unit.monitoring.cases.engines import engine
 from tests.unit.monitoring.cases.gateway import failed, requests
 from tests.unit.monitoring.conftest import Tool
@@ -120,8 +120,8 @@ def test_the_plan_is_told_as_it_is(tmp_path: Path, tool: Tool, subjects: monitor
 @pytest.mark.parametrize("field", ["kv_tokens", "concurrency", "weights_bytes", "max_sequences"])
 def test_what_nobody_knows_of_an_engine_is_not_told(field: str) -> None:
     unknown: dict[str, Any] = {field: None}
-    engine = replace(stack.everything().engines[0], **unknown)
-    names = {one.name for one in constants(replace(stack.nothing(), engines=(engine,)))}
+    engine = replace(watched.everything().engines[0], **unknown)
+    names = {one.name for one in constants(replace(watched.nothing(), engines=(engine,)))}
     stem = {"kv_tokens": "kv_cache_tokens", "concurrency": "max_concurrency"}.get(field, field)
     assert names
     assert not [name for name in names if name.startswith(f"hearth_plan_{stem}")]

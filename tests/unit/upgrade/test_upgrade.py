@@ -20,7 +20,8 @@ from tests.golden_files import ROOT
 
 GPU = {"box": {"gpus": [{"id": "0", "model": "H100-80GB"}]}}
 LLAMA = {"source": "meta-llama/Llama-3.1-8B-Instruct", "context": 8192, "gpus": ["0"]}
-OTHERS = ["alertmanager", "grafana", "litellm", "nginx", "node-exporter", "open-webui", "prometheus"]
+EXPORTERS = ["blackbox-exporter", "cadvisor", "dcgm-exporter", "nginx-exporter", "node-exporter"]
+OTHERS = ["alertmanager", "grafana", "litellm", "nginx", "open-webui", "prometheus"]
 
 
 class Asked:
@@ -82,9 +83,15 @@ def test_the_newest_version_replaces_the_engines_alone_and_breaks_nothing(
     assert shipped.text.endswith("nothing stands in the way\n")
     # What fetches weights for an engine runs in its image.
     steps = [] if stack == "local" else [f"prefetch-{engine}" for engine in engines]
-    assert [row["instance"] for row in answer["containers"]["replaced"]] == [*steps, *engines]
-    assert answer["containers"]["stay"] == OTHERS
-    assert all(":v0.33.0" in row["after"] and "image" in row["what"] for row in answer["containers"]["replaced"])
+    replaced = {row["instance"]: row for row in answer["containers"]["replaced"]}
+    # Another version plans other figures on cards, which Prometheus has as series.
+    told = {"prometheus"} if stack == "prod" else set()
+    assert set(replaced) == {*steps, *engines, *told}
+    cards = {"dcgm-exporter"} if stack != "prod" else set()
+    assert answer["containers"]["stay"] == sorted({*OTHERS, *EXPORTERS} - cards - told)
+    assert all(
+        ":v0.33.0" in replaced[name]["after"] and "image" in replaced[name]["what"] for name in (*steps, *engines)
+    )
     assert [row["instance"] for row in answer["memory"]] == engines
     assert max(len(line) for line in shipped.text.splitlines()) <= 100
 
@@ -114,11 +121,12 @@ def test_a_downgrade_names_what_is_replaced_and_what_still_fits(shipped: Asked) 
 
 
 def test_a_metric_that_an_old_version_lacks_is_told_with_its_older_name_and_who_asks_for_it(shipped: Asked) -> None:
-    (row,) = shipped("prod", "0.9.2")["metrics"]
-    assert row == {
+    rows = {row["name"]: row for row in shipped("prod", "0.9.2")["metrics"]}
+    assert set(rows) == {"vllm:inter_token_latency_seconds", "vllm:request_time_per_output_token_seconds"}
+    assert rows["vllm:inter_token_latency_seconds"] == {
         "name": "vllm:inter_token_latency_seconds",
         "older": "vllm:time_per_output_token_seconds",
-        "used_by": ["grafana/models.json"],
+        "used_by": ["grafana/models.json", "prometheus/hearth.yml"],
         "is_lost": True,
     }
     assert "  ! vllm:inter_token_latency_seconds isn't there yet in 0.9.2" in shipped.text
@@ -127,7 +135,8 @@ def test_a_metric_that_an_old_version_lacks_is_told_with_its_older_name_and_who_
 def test_a_metric_comes_back_with_the_version_that_has_it(asked: Asked) -> None:
     write("vllm/vllm-openai:v0.10.0", a=LLAMA)
     assert [(row["name"], row["is_lost"]) for row in asked("mine", "0.20.0")["metrics"]] == [
-        ("vllm:inter_token_latency_seconds", False)
+        ("vllm:inter_token_latency_seconds", False),
+        ("vllm:request_time_per_output_token_seconds", False),
     ]
 
 

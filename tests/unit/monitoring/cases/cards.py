@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from tests.unit.monitoring.cases.case import Case, When, of, up
-from tests.unit.monitoring.stack import AMD_CARD, CARD_0, CARD_1, target_labels
+from typing import Any
+
+from tests.unit.monitoring.cases.case import Case, of, up
+from tests.unit.monitoring.watched import AMD_CARD, CARD_0, CARD_1, target_labels
 
 CRITICAL = ("critical",)
 UUIDS = {"0": CARD_0, "1": CARD_1}
@@ -33,7 +35,7 @@ ERRORS = "the memory of card 0 of {} has errors that couldn't be corrected"
 XID = "the driver reports fault {} (Xid) of card 0 of one"
 XIDS = "XID_ERRORS"
 # Two hours, at two samples a minute.
-LONG: When = {"at": "2h", "interval": "30s"}
+LONG: dict[str, Any] = {"at": "2h", "interval": "30s"}
 
 
 def lost(card: str, vendor: str, host: str) -> tuple[str, dict[str, str], tuple[str, ...]]:

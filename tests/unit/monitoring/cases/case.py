@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypedDict
 
-from tests.unit.monitoring.stack import target_labels
-
-
-class When(TypedDict):
-    """When a case is looked at, and how far apart its samples are."""
-
-    at: str
-    interval: str
+from tests.unit.monitoring.watched import target_labels
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from tests.unit.monitoring.cases.case import Case, of, selector, up
-from tests.unit.monitoring.stack import ENGINES, target_labels
+from tests.unit.monitoring.watched import ENGINES, target_labels
 
 CRITICAL = ("critical",)
 STATES = ("queued", "starting", "running", "stopping", "waiting", "failed", "ended")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from tests.unit.monitoring.cases.case import Case, When, of, up
-from tests.unit.monitoring.stack import target_labels
+from typing import Any
+
+from tests.unit.monitoring.cases.case import Case, of, up
+from tests.unit.monitoring.watched import target_labels
 
 CRITICAL = ("critical",)
 GATEWAY = target_labels("litellm", "litellm")
@@ -44,7 +46,7 @@ def certificate(days: float, cases: str = "x400") -> dict[str, str]:
 FELL_BACK = {"requested_model": "chat", "fallback_model": "small"}
 FELL_BACK_SUMMARY = "chat was asked for, and small answered"
 ENDS = "the certificate of public-address ends in {} days"
-TWO_HOURS: When = {"at": "2h", "interval": "30s"}
+TWO_HOURS: dict[str, Any] = {"at": "2h", "interval": "30s"}
 
 CASES = (
     Case(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from tests.unit.monitoring.cases.case import Case, When, of, up
-from tests.unit.monitoring.stack import everything, target_labels
+from typing import Any
+
+from tests.unit.monitoring.cases.case import Case, of, up
+from tests.unit.monitoring.watched import everything, target_labels
 
 CRITICAL = ("critical",)
 NODE = target_labels("node_exporter", "node-exporter")
 DISK = {"host": "one", "instance": "node-exporter", "device": "/dev/vda"}
 # Eight hours at a sample a minute.
-LONG: When = {"at": "8h", "interval": "1m"}
+LONG: dict[str, Any] = {"at": "8h", "interval": "1m"}
 SOON = "/dev/vda of one has {} left and will be full within a day"
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from tests.unit.monitoring.cases.case import Case, When
+from typing import Any
+
+from tests.unit.monitoring.cases.case import Case
 from tests.unit.monitoring.cases.engines import engine
 
-SEVEN_HOURS: When = {"at": "7h", "interval": "1m"}
+SEVEN_HOURS: dict[str, Any] = {"at": "7h", "interval": "1m"}
 CHAT = {"model_name": "chat"}
 BOTH = ("critical", "warning")
 FIRST = ("time_to_first_token_seconds", "2.5")

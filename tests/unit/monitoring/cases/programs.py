@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.unit.monitoring.cases.case import Case, of, up
-from tests.unit.monitoring.stack import target_labels
+from tests.unit.monitoring.watched import target_labels
 
 PROMETHEUS = target_labels("prometheus", "prometheus")
 ALERTMANAGER = target_labels("alertmanager", "alertmanager")
