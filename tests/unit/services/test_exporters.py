@@ -19,8 +19,8 @@ from tests.unit.services.monitored import file_of, made
 
 __all__ = ["tool"]  # the fixture
 
-NVIDIA = {"gpu_access": "cdi", "gpus": [{"id": f"GPU-{n}", "model": "H100-80GB"} for n in (1, 2)]}
-AMD = {"device_groups": [44, 992], "gpus": [{"id": "GPU-a", "model": "MI300X"}]}
+NVIDIA: dict[str, Any] = {"gpu_access": "cdi", "gpus": [{"id": f"GPU-{n}", "model": "H100-80GB"} for n in (1, 2)]}
+AMD: dict[str, Any] = {"device_groups": [44, 992], "gpus": [{"id": "GPU-a", "model": "MI300X"}]}
 PLAIN: dict[str, Any] = {"cores": 8}
 EXPORTERS = {"cadvisor", "dcgm_exporter", "amd_exporter"}
 # docs/runtime_options.md of cAdvisor 0.60.5: a name that it doesn't know ends it at once.
