@@ -37,7 +37,7 @@ def card_host(config: StackConfig, settings: Settings, vendor: str) -> CardHost 
 
 
 def _in_use(config: StackConfig, vendor: str) -> tuple[str, ...]:
-    """Return where services go by themselves, and where engines on such cards may be.
+    """Return where services go by themselves, where engines are placed, and where engines on such cards may be.
 
     Any other host may be listed for another stack: a service on it would spread this one over hosts.
     """
@@ -45,7 +45,7 @@ def _in_use(config: StackConfig, vendor: str) -> tuple[str, ...]:
     engines = {
         host
         for model in config.models.values()
-        if model.device == _DEVICES[vendor]
+        if model.place or model.device == _DEVICES[vendor]
         for host in (config.inventory.members(model.place) if model.place else hosts)
     }
     return (*tuple(hosts)[:1], *(host for host in tuple(hosts)[1:] if host in engines))
