@@ -74,5 +74,7 @@ def faulted() -> str:
 def lost(vendor: str) -> str:
     """Return planned cards that their host no longer has, by number or by UUID, while its exporter answers."""
     seen = " or ".join(f'label_replace({_SIGN[vendor]}, "card", "$1", "{label}", "(.*)")' for label in _NAMES[vendor])
-    wanted = f'hearth_plan_card_total_bytes{{vendor="{vendor}"}} unless on (host, card) ({seen})'
+    # What `facts` names an AMD card by isn't a label of its exporter's.
+    named = ', card!~"GPU-.*"' if vendor == "amd" else ""
+    wanted = f'hearth_plan_card_total_bytes{{vendor="{vendor}"{named}}} unless on (host, card) ({seen})'
     return f'({wanted}) and on (host) (max by (host) (up{{job="{_JOB[vendor]}"}}) == 1)'

@@ -64,21 +64,6 @@ def test_a_service_runs_with_its_defaults_and_can_be_deployed(name: str) -> None
         assert unasked or mapped["healthcheck"]["tests"]
 
 
-@pytest.mark.parametrize(("service", "card"), [("dcgm_exporter", "0"), ("amd_exporter", "1")])
-def test_an_exporter_of_cards_runs_where_they_are_and_sees_its_makers(service: str, card: str) -> None:
-    assert service not in {workload.service for workload in made().workloads}
-    hosts = {"bare": {"connection": "ssh://a@bare"}, "box": {"connection": "ssh://a@box", **BOTH_MAKERS}}
-    written = Written(
-        {"models": {"c": {"source": "synthetic", "device": "cpu", "place": "box"}}, "inventory": {"hosts": hosts}}, {}
-    )
-    built, _ = build(written, "mine", [])
-    assert built is not None
-    (workload,) = (one for one in built.workloads if one.service == service)
-    assert (workload.host, workload.gpus) == ("box", (card,))
-    mapped = container(workload, Names("hearth", "mine"), ROOT)
-    assert mapped.get("device_requests") or mapped["devices"]
-
-
 def test_what_is_beside_a_service_goes_with_it() -> None:
     names = {workload.service for workload in made(edge={"enabled": False}).workloads}
     assert not names & {"nginx", *BESIDE}
