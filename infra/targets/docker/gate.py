@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -20,8 +19,12 @@ from infra.targets.docker import supervision
 from infra.targets.docker.silence import NotSilencedError, Silencer
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     import pulumi_docker
     from docker.models.containers import Container
+
+    _Hook = pulumi.ResourceHook | Callable[[pulumi.ResourceHookArgs], Awaitable[None] | None]
 
 # Ten containers asked twice a second keep a small machine from starting them.
 _POLL_S: Final = 2.0
@@ -29,7 +32,6 @@ _PROGRESS_S: Final = 15.0
 _LOG_LINES: Final = 25
 # Alerts hold for a minute, and look back over a lost scrape or two.
 _SETTLE_S: Final = 120.0
-_Hook = pulumi.ResourceHook | Callable[[pulumi.ResourceHookArgs], Awaitable[None] | None]
 # A restarted daemon is back within seconds, and ssh within its own retries.
 _AWAY_S: Final = 60.0
 
