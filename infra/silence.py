@@ -67,9 +67,13 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _seconds(text: str) -> float:
     try:
-        return float(TypeAdapter(DurationS).validate_python(text))
+        duration_s = float(TypeAdapter(DurationS).validate_python(text))
     except ValidationError as error:
-        raise argparse.ArgumentTypeError(error.errors()[0]["msg"]) from None
+        raise argparse.ArgumentTypeError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+    # amtool is told whole seconds.
+    if duration_s < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is less than a second; write more, as in 30min")
+    return duration_s
 
 
 def _silencer(built: Built) -> Silencer | None:

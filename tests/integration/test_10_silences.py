@@ -149,9 +149,8 @@ def checkout(watcher: Watcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(tmp_path)
     models = {"a": {"source": "synthetic", "device": "cpu"}}
     values = {"models": models, "edge": {"expose": None}, "imageSource": "built"}
-    for stack, more in ((watcher.stack, {}), ("blind", {"monitoring": {"alertmanager": {"enabled": False}}})):
-        document = {"config": {f"hearth:{key}": value for key, value in {**values, **more}.items()}}
-        (tmp_path / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump(document))
+    document = {"config": {f"hearth:{key}": value for key, value in values.items()}}
+    (tmp_path / f"Pulumi.{watcher.stack}.yaml").write_text(yaml.safe_dump(document))
     return tmp_path
 
 
@@ -181,14 +180,3 @@ class TestByHand:
         assert matchers(silencer) == ["instance=a", "instance=nginx"]
         assert main(["silence", "--stack", watcher.stack, "--end"]) == 0
         assert [one["createdBy"] for one in silencer.active()] == ["them"]
-
-    def test_an_instance_that_is_not_there_is_named(
-        self, watcher: Watcher, silencer: Silencer, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        assert main(["silence", "--stack", watcher.stack, "--for", "30m", "--instance", "b"]) == 1
-        assert "error: --instance: no b in this stack. Name one of: a, alertmanager," in capsys.readouterr().err
-        assert silencer.active() == []
-
-    def test_without_an_alertmanager_it_says_so(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(["silence", "--stack", "blind", "--list"]) == 1
-        assert "blind: has no Alertmanager" in capsys.readouterr().err

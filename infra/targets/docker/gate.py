@@ -86,8 +86,11 @@ class Quiet:
         """Silence the workload for as long as it may take to start, and a little longer."""
         self._began = time.monotonic()
         longest_s = self._workload.start_timeout_s + _MARGIN_S
-        for matcher in self._matchers():
-            with self._unheard() as silencer:
+        if self._silencer is None:
+            return
+        # One that doesn't hear the first isn't asked again.
+        with self._unheard() as silencer:
+            for matcher in self._matchers():
                 self._ids.append(silencer.add([matcher], longest_s, f"deploy of {self._stack}"))
 
     def end(self, left_s: float) -> None:
@@ -101,8 +104,6 @@ class Quiet:
                     silencer.end([silence])
 
     def _matchers(self) -> list[str]:
-        if self._silencer is None:
-            return []
         # Alerts of a model as a whole have no instance. An engine without siblings is called as its model is, and then the
         # model is away with it; that of one of several (coder-0) is no model's name, and silences nothing.
         names = ("instance", "model_name") if self._workload.supervised else ("instance",)
