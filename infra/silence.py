@@ -18,7 +18,7 @@ from infra.config.load import read_stack_file
 from infra.config.types import DurationS
 from infra.pipeline import PROJECT, Built, build
 from infra.targets.docker.mapping import Names
-from infra.targets.docker.silence import NotSilencedError, Silencer, silencer_of, socket_of
+from infra.targets.docker.silence import AUTHOR, NotSilencedError, Silencer, silencer_of
 
 # The alert that always fires tells a dead man's switch that alerting works: silenced, it would raise the alarm.
 _ALL: Final = "alertname!=Watchdog"
@@ -53,7 +53,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--stack", default="local", help="name of the stack (default: local)")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--for", dest="duration", type=_seconds, metavar="TIME", help="silence for so long, as in 30min")
-    what.add_argument("--end", action="store_true", help="end all silences now")
+    what.add_argument(
+        "--end", action="store_true", help="end now what this command and deploys have silenced; people's own stay"
+    )
     what.add_argument("--list", action="store_true", help="list the silences in force")
     parser.add_argument(
         "--instance", action="append", default=[], help="this instance alone; may be given several times"
@@ -65,18 +67,18 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _seconds(text: str) -> float:
     try:
-        return float(TypeAdapter(DurationS).validate_python(text))
+        duration_s = float(TypeAdapter(DurationS).validate_python(text))
     except ValidationError as error:
-        raise argparse.ArgumentTypeError(error.errors()[0]["msg"]) from None
+        raise argparse.ArgumentTypeError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+    # amtool is told whole seconds.
+    if duration_s < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is less than a second; write more, as in 30min")
+    return duration_s
 
 
 def _silencer(built: Built) -> Silencer | None:
-    name = Names(PROJECT, built.plan.stack).of("{}")
-    for host, described in built.config.inventory.hosts.items():
-        found = silencer_of(built.workloads, host, name, socket_of(described.connection))
-        if found is not None:
-            return found
-    return None
+    connections = {name: host.connection for name, host in built.config.inventory.hosts.items()}
+    return silencer_of(built.workloads, Names(PROJECT, built.plan.stack), connections)
 
 
 def _unknown(built: Built, instances: Sequence[str]) -> str:
@@ -92,7 +94,7 @@ def _unknown(built: Built, instances: Sequence[str]) -> str:
 def _do(silencer: Silencer, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Do what is asked for, and return the silences in force after it."""
     if options.end:
-        silencer.end([str(silence["id"]) for silence in silencer.active()])
+        silencer.end([str(silence["id"]) for silence in silencer.active() if _is_meant(silence, options.instance)])
     elif options.duration is not None:
         chosen = [f"instance={name}" for name in options.instance] or [_ALL]
         for matcher in chosen:
@@ -101,6 +103,7 @@ def _do(silencer: Silencer, options: argparse.Namespace) -> list[dict[str, Any]]
         {
             "id": str(silence["id"]),
             "until": str(silence["endsAt"]),
+            "by": str(silence["createdBy"]),
             "comment": str(silence["comment"]),
             "matchers": [_matcher(matcher) for matcher in silence["matchers"]],
         }
@@ -108,12 +111,22 @@ def _do(silencer: Silencer, options: argparse.Namespace) -> list[dict[str, Any]]
     ]
 
 
+def _is_meant(silence: dict[str, Any], instances: Sequence[str]) -> bool:
+    """Whether a silence is Hearth's own, and of one of the instances where some are named."""
+    told = [_matcher(matcher) for matcher in silence["matchers"]]
+    wanted = [[f"{label}={name}"] for name in instances for label in ("instance", "model_name")]
+    return silence["createdBy"] == AUTHOR and (not instances or told in wanted)
+
+
 def _matcher(matcher: dict[str, Any]) -> str:
-    sign = ("=" if matcher.get("isEqual", True) else "!") + ("~" if matcher["isRegex"] else "")
-    return f"{matcher['name']}{sign if sign != '!' else '!='}{matcher['value']}"
+    is_equal, is_regex = matcher.get("isEqual", True), matcher["isRegex"]
+    sign = ("=~" if is_regex else "=") if is_equal else ("!~" if is_regex else "!=")
+    return f"{matcher['name']}{sign}{matcher['value']}"
 
 
 def _text(answer: list[dict[str, Any]]) -> str:
     if not answer:
         return "nothing is silenced"
-    return "\n".join(f"until {one['until']}  {' '.join(one['matchers'])}  {one['comment']}" for one in answer)
+    return "\n".join(
+        f"until {one['until']}  {' '.join(one['matchers'])}  {one['by']}: {one['comment']}" for one in answer
+    )

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import pulumi
@@ -19,8 +20,6 @@ from infra.targets.docker import supervision
 from infra.targets.docker.silence import NotSilencedError, Silencer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     import pulumi_docker
     from docker.models.containers import Container
 
@@ -32,64 +31,102 @@ _PROGRESS_S: Final = 15.0
 _LOG_LINES: Final = 25
 # Alerts hold for a minute, and look back over a lost scrape or two.
 _SETTLE_S: Final = 120.0
+# What a start may take beyond its own time: the image is unpacked, and a neighbour starts first.
+_MARGIN_S: Final = 300.0
 # A restarted daemon is back within seconds, and ssh within its own retries.
 _AWAY_S: Final = 60.0
 
 
-def hooks(
-    workload: Workload, container_name: str, socket: str, silencer: Silencer | None
-) -> pulumi.ResourceHookBinding | None:
-    """Return what waits for a workload after it was created or updated; None where nothing tells how it is.
+def hooks(workload: Workload, container_name: str, socket: str, quiet: Quiet) -> pulumi.ResourceHookBinding | None:
+    """Return what silences a workload's alerts while it is made and waits until it is well; None where there is neither.
 
-    While it is being made its alerts are silenced: a deploy pages nobody.
+    What was only updated is waited for too, where anything tells how it is.
     """
-    if not _is_told(workload):
-        return None
-    quiet = Quiet(workload, silencer)
 
     async def begin(arguments: pulumi.ResourceHookArgs) -> None:
         del arguments
-        await asyncio.get_running_loop().run_in_executor(None, quiet.begin)
+        await _on_its_own(quiet.begin)
 
     async def wait(arguments: pulumi.ResourceHookArgs) -> None:
         del arguments
+        left_s = 0.0
         try:
-            await _waited(workload, container_name, socket)
-        except RuntimeError:
-            quiet.end(0.0)
-            raise
-        quiet.end(_SETTLE_S)
+            if _is_told(workload):
+                await _waited(workload, container_name, socket)
+            left_s = _SETTLE_S
+        finally:
+            # Also when the whole deployment is cancelled: what isn't well by now is for people to know.
+            await _on_its_own(quiet.end, left_s)
 
     hook = pulumi.ResourceHook(f"healthy-{workload.instance}", wait)
-    silence = pulumi.ResourceHook(f"quiet-{workload.instance}", begin)
-    before: list[_Hook] | None = [silence] if silencer is not None else None
-    return pulumi.ResourceHookBinding(before_create=before, after_create=[hook], after_update=[hook])
+    if not quiet.is_heard:
+        return pulumi.ResourceHookBinding(after_create=[hook], after_update=[hook]) if _is_told(workload) else None
+    # A failed hook before it would stop the deployment.
+    may_fail = pulumi.ResourceHookOptions(ignore_errors=True)
+    silence: _Hook = pulumi.ResourceHook(f"quiet-{workload.instance}", begin, may_fail)
+    after_update: list[_Hook] | None = [hook] if _is_told(workload) else None
+    return pulumi.ResourceHookBinding(before_create=[silence], after_create=[hook], after_update=after_update)
 
 
 class Quiet:
     """The silence of one workload's alerts while it is being made. Whether it works decides nothing: the deploy goes on."""
 
-    def __init__(self, workload: Workload, silencer: Silencer | None) -> None:
-        self._workload, self._silencer = workload, silencer
-        self._id = ""
+    def __init__(self, workload: Workload, silencer: Silencer | None, stack: str) -> None:
+        # Nothing scrapes a step, and nothing asks it.
+        self._silencer = None if workload.one_shot else silencer
+        self._workload, self._stack = workload, stack
+        self._ids: list[str] = []
+        self._began = 0.0
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether there is anybody to be told, and anything to tell."""
+        return self._silencer is not None
 
     def begin(self) -> None:
-        """Silence the workload for as long as it may take to start."""
+        """Silence the workload for as long as it may take to start, and a little longer."""
+        self._began = time.monotonic()
+        longest_s = self._workload.start_timeout_s + _MARGIN_S
         if self._silencer is None:
             return
-        longest_s = self._workload.start_timeout_s + _SETTLE_S
-        with suppress(NotSilencedError):
-            self._id = self._silencer.add([f"instance={self._workload.instance}"], longest_s, "deploy")
+        # One that doesn't hear the first isn't asked again.
+        with self._unheard() as silencer:
+            for matcher in self._matchers():
+                self._ids.append(silencer.add([matcher], longest_s, f"deploy of {self._stack}"))
 
     def end(self, left_s: float) -> None:
         """Let the silence end after so many seconds: what was seen before the workload was healthy mustn't flash up."""
-        if self._silencer is None or not self._id:
-            return
-        with suppress(NotSilencedError):
-            if left_s:
-                self._silencer.shorten(self._id, left_s)
-            else:
-                self._silencer.end([self._id])
+        ids, self._ids = self._ids, []
+        for silence in ids:
+            with self._unheard() as silencer:
+                if left_s:
+                    silencer.set_length(silence, time.monotonic() - self._began + left_s)
+                else:
+                    silencer.end([silence])
+
+    def _matchers(self) -> list[str]:
+        # Alerts of a model as a whole have no instance. An engine without siblings is called as its model is, and then the
+        # model is away with it; that of one of several (coder-0) is no model's name, and silences nothing.
+        names = ("instance", "model_name") if self._workload.supervised else ("instance",)
+        return [f"{name}={self._workload.instance}" for name in names]
+
+    @contextmanager
+    def _unheard(self) -> Iterator[Silencer]:
+        """Give the silencer; that nobody hears it is no news but to who looks for it."""
+        assert self._silencer is not None
+        try:
+            yield self._silencer
+        except NotSilencedError as error:
+            pulumi.log.debug(f"{self._workload.instance}: its alerts aren't silenced: {error}")
+
+
+async def _on_its_own(do: Callable[..., None], *arguments: Any) -> None:
+    """Run what waits for others on a thread of its own.
+
+    The loop's pool has four more than there are cores, and a whole stack waits at once.
+    """
+    with ThreadPoolExecutor(max_workers=1) as own:
+        await asyncio.get_running_loop().run_in_executor(own, do, *arguments)
 
 
 def verify(
@@ -115,9 +152,7 @@ def verify(
 
 
 async def _waited(workload: Workload, container_name: str, socket: str, *, may_start: bool = False) -> None:
-    # A thread of its own: the loop's pool has four more than there are cores, and a whole stack waits at once.
-    with ThreadPoolExecutor(max_workers=1) as own:
-        await asyncio.get_running_loop().run_in_executor(own, _wait, workload, container_name, socket, may_start)
+    await _on_its_own(_wait, workload, container_name, socket, may_start)
 
 
 def _is_told(workload: Workload) -> bool:

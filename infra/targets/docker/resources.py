@@ -11,14 +11,16 @@ from infra.services.base import Workload
 from infra.targets.base import Deployment
 from infra.targets.docker import gate
 from infra.targets.docker.mapping import Names, container, label_list, secret_uploads
-from infra.targets.docker.silence import silencer_of, socket_of
+from infra.targets.docker.silence import Silencer, silencer_of, socket_of
 
 
 def declare_resources(deployment: Deployment, parent: pulumi.Resource) -> None:
     """Declare everything of every host, engines after those they wait for."""
     names = Names(deployment.project, deployment.stack)
     hosts = sorted({workload.host for workload in deployment.workloads})
-    sites = {host: _Site(deployment, names, host, parent) for host in hosts}
+    connections = {name: host.connection for name, host in deployment.config.inventory.hosts.items()}
+    silencer = silencer_of(deployment.workloads, names, connections)
+    sites = {host: _Site(deployment, names, host, parent, silencer) for host in hosts}
     made: dict[str, pulumi.Input[pulumi.Resource]] = {}
     for workload in _in_order(deployment.workloads):
         site = sites[workload.host]
@@ -38,7 +40,9 @@ def _in_order(workloads: tuple[Workload, ...]) -> list[Workload]:
 class _Site:
     """One host's provider, network, and what its containers share."""
 
-    def __init__(self, deployment: Deployment, names: Names, host: str, parent: pulumi.Resource) -> None:
+    def __init__(
+        self, deployment: Deployment, names: Names, host: str, parent: pulumi.Resource, silencer: Silencer | None
+    ) -> None:
         connection = deployment.config.inventory.hosts[host].connection
         self._socket = socket_of(connection)
         self._deployment, self._names, self._host = deployment, names, host
@@ -57,8 +61,7 @@ class _Site:
             labels=label_list(names.labels()),
             opts=self._options,
         )
-        workloads = deployment.workloads
-        self._silencer = silencer_of(workloads, host, names.of("{}"), self._socket)
+        self._silencer = silencer
         self._images: dict[str, docker.RemoteImage] = {}
         self._volumes: dict[str, docker.Volume] = {}
 
@@ -76,7 +79,9 @@ class _Site:
             delete_before_replace=True,
             # The provider announces these as updates and doesn't apply them.
             replace_on_changes=["healthcheck", "init", "tmpfs", "mounts"],
-            hooks=gate.hooks(workload, arguments["name"], self._socket, self._silencer),
+            hooks=gate.hooks(
+                workload, arguments["name"], self._socket, gate.Quiet(workload, self._silencer, self._names.stack)
+            ),
         )
         made = docker.Container(
             workload.instance,

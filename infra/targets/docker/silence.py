@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from infra.services.base import Workload
+from infra.targets.docker.mapping import Names
 
 _LOCAL_SOCKET: Final = "unix:///var/run/docker.sock"
-_ANSWER_S: Final = 10
-_AUTHOR: Final = "hearth"
+ANSWER_S: Final = 5
+# amtool gives its time-out to the request itself alone: the question for the server's version that comes first has 30 s.
+_IN_TIME: Final = (f"--timeout={ANSWER_S}s", "--no-version-check")
+AUTHOR: Final = "hearth"
 
 
 class NotSilencedError(Exception):
@@ -33,12 +36,15 @@ class Silencer:
         Raises:
             NotSilencedError: the container isn't there, or its program says no.
         """
-        told = (f"--duration={round(duration_s)}s", f"--author={_AUTHOR}", f"--comment={comment}")
+        told = (f"--duration={round(duration_s)}s", f"--author={AUTHOR}", f"--comment={comment}")
         return self._run("silence", "add", *told, *matchers).strip()
 
-    def shorten(self, silence: str, left_s: float) -> None:
-        """Let a silence end so many seconds from now; raises as `add` does."""
-        self._run("silence", "update", f"--duration={round(left_s)}s", silence)
+    def set_length(self, silence: str, duration_s: float) -> None:
+        """Let a silence be so long in all, from when it began (as amtool counts); raises as `add` does.
+
+        One that would have ended already is refused.
+        """
+        self._run("silence", "update", f"--duration={round(duration_s)}s", silence)
 
     def end(self, silences: Sequence[str]) -> None:
         """End silences now; raises as `add` does."""
@@ -52,16 +58,17 @@ class Silencer:
 
     def _run(self, *arguments: str) -> str:
         import docker  # noqa: PLC0415 - a preview never silences, and must not pay for this import
+        from docker.utils.socket import SocketError  # noqa: PLC0415
 
         try:
             client = docker.DockerClient(
-                base_url=self.socket, use_ssh_client=self.socket.startswith("ssh://"), version="auto", timeout=_ANSWER_S
+                base_url=self.socket, use_ssh_client=self.socket.startswith("ssh://"), version="auto", timeout=ANSWER_S
             )
             try:
-                ran = client.containers.get(self.container).exec_run([*self.command, *arguments], demux=True)
+                ran = client.containers.get(self.container).exec_run([*self.command, *_IN_TIME, *arguments], demux=True)
             finally:
                 client.close()
-        except (docker.errors.DockerException, OSError) as error:
+        except (docker.errors.DockerException, OSError, SocketError) as error:
             raise NotSilencedError(f"{self.container}: {error}") from None
         out, problem = (part.decode(errors="replace") if part else "" for part in ran.output)
         if ran.exit_code:
@@ -74,9 +81,10 @@ def socket_of(connection: str) -> str:
     return os.environ.get("DOCKER_HOST", _LOCAL_SOCKET) if connection == "local" else connection
 
 
-def silencer_of(workloads: Iterable[Workload], host: str, name: str, socket: str) -> Silencer | None:
-    """Return what takes the silences of a host's workloads: `name` is the pattern of container names, as in hearth-prod-{}."""
+def silencer_of(workloads: Iterable[Workload], names: Names, connections: Mapping[str, str]) -> Silencer | None:
+    """Return what takes the silences of a stack, on whichever host it runs; `connections` are those of the hosts by name."""
     for workload in workloads:
-        if workload.silencer and workload.host == host:
-            return Silencer(name.format(workload.instance), socket, workload.silencer)
+        if workload.silencer and workload.host in connections:
+            socket = socket_of(connections[workload.host])
+            return Silencer(names.of(workload.instance), socket, workload.silencer)
     return None

@@ -2,23 +2,74 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from infra.services.assets.engine import usage
 
-# As printed by an engine's container on a host with version 1.
+# As an engine's container on a host with version 1 (Docker 20.10, one NUMA node) read them.
 VERSION_1 = {
-    "memory/memory.usage_in_bytes": "999178240\n",
+    "memory/memory.usage_in_bytes": "37519360\n",
     "memory/memory.limit_in_bytes": "9223372036854771712\n",
-    "memory/memory.stat": "cache 1556480\ninactive_file 5\ntotal_inactive_file 991232\n",
-    "memory/memory.numa_stat": "total=238353 N0=200000 N1=38353\nfile=380 N0=380 N1=0\nanon=237973 N0=199620 N1=38353\n"
-    "unevictable=0 N0=0 N1=0\nhierarchical_anon=237973 N0=199620 N1=38353\n",
-    "cpuacct/cpuacct.usage": "71732287342\n",
+    "memory/memory.stat": "cache 12034048\n"
+    "rss 24170496\n"
+    "rss_huge 0\n"
+    "shmem 0\n"
+    "mapped_file 6901760\n"
+    "dirty 0\n"
+    "writeback 0\n"
+    "workingset_refault_anon 0\n"
+    "workingset_refault_file 2964\n"
+    "swap 0\n"
+    "swapcached 0\n"
+    "pgpgin 11090\n"
+    "pgpgout 2253\n"
+    "pgfault 9218\n"
+    "pgmajfault 14\n"
+    "inactive_anon 24064000\n"
+    "active_anon 16384\n"
+    "inactive_file 5058560\n"
+    "active_file 6975488\n"
+    "unevictable 0\n"
+    "hierarchical_memory_limit 9223372036854771712\n"
+    "hierarchical_memsw_limit 9223372036854771712\n"
+    "total_cache 12034048\n"
+    "total_rss 24170496\n"
+    "total_rss_huge 0\n"
+    "total_shmem 0\n"
+    "total_mapped_file 6901760\n"
+    "total_dirty 0\n"
+    "total_writeback 0\n"
+    "total_workingset_refault_anon 0\n"
+    "total_workingset_refault_file 2964\n"
+    "total_swap 0\n"
+    "total_swapcached 0\n"
+    "total_pgpgin 11090\n"
+    "total_pgpgout 2253\n"
+    "total_pgfault 9218\n"
+    "total_pgmajfault 14\n"
+    "total_inactive_anon 24064000\n"
+    "total_active_anon 16384\n"
+    "total_inactive_file 5058560\n"
+    "total_active_file 6975488\n"
+    "total_unevictable 0\n",
+    "memory/memory.numa_stat": "total=8817 N0=8817\n"
+    "file=2938 N0=2938\n"
+    "anon=5879 N0=5879\n"
+    "unevictable=0 N0=0\n"
+    "hierarchical_total=8817 N0=8817\n"
+    "hierarchical_file=2938 N0=2938\n"
+    "hierarchical_anon=5879 N0=5879\n"
+    "hierarchical_unevictable=0 N0=0\n",
+    "cpuacct/cpuacct.usage": "576605365\n",
     "cpu/cpu.cfs_quota_us": "-1\n",
     "cpu/cpu.cfs_period_us": "100000\n",
 }
+# In the kernel's own form, with a second node.
+TWO_NODES = "total=238353 N0=200000 N1=38353\nfile=380 N0=380 N1=0\nanon=237973 N0=199620 N1=38353\n"
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 # In the form of the kernel's documentation of version 2.
 VERSION_2 = {
     "cgroup.controllers": "cpuset cpu io memory\n",
@@ -40,11 +91,17 @@ def written(folder: Path, files: dict[str, str]) -> dict[tuple[str, str], float]
 
 def test_version_1(tmp_path: Path) -> None:
     found = written(tmp_path, VERSION_1)
-    assert found["hearth_engine_memory_bytes", ""] == 999178240 - 991232
+    assert found["hearth_engine_memory_bytes", ""] == 37519360 - 5058560
     assert ("hearth_engine_memory_limit_bytes", "") not in found
-    assert found["hearth_engine_cpu_seconds_total", ""] == pytest.approx(71.732287342)
-    assert found["hearth_engine_numa_memory_bytes", "0"] == 199620 * 4096
-    assert found["hearth_engine_numa_memory_bytes", "1"] == 38353 * 4096
+    assert found["hearth_engine_cpu_seconds_total", ""] == pytest.approx(0.576605365)
+    assert found["hearth_engine_numa_memory_bytes", "0"] == 5879 * PAGE_BYTES
+    assert found["hearth_engine_cores", ""] == len(os.sched_getaffinity(0))
+
+
+def test_version_1_with_two_nodes(tmp_path: Path) -> None:
+    found = written(tmp_path, {**VERSION_1, "memory/memory.numa_stat": TWO_NODES})
+    assert found["hearth_engine_numa_memory_bytes", "0"] == 199620 * PAGE_BYTES
+    assert found["hearth_engine_numa_memory_bytes", "1"] == 38353 * PAGE_BYTES
 
 
 def test_version_2(tmp_path: Path) -> None:
@@ -65,8 +122,21 @@ def test_limits_of_memory_and_of_time(tmp_path: Path, version: dict[str, str]) -
     assert found["hearth_engine_cores", ""] == 0.5
 
 
-@pytest.mark.parametrize("junk", ["", "\n", "not a number\n"])
-def test_what_cannot_be_read_is_left_out(tmp_path: Path, junk: str) -> None:
-    assert {name for name, _ in written(tmp_path, dict.fromkeys(VERSION_1, junk))} == {"hearth_engine_cores"}
-    (tmp_path / "empty").mkdir()
-    assert {name for _, name, _, _ in usage.rows(tmp_path / "empty")} == {"hearth_engine_cores"}
+@pytest.mark.parametrize("version", [VERSION_1, VERSION_2])
+@pytest.mark.parametrize("junk", [b"", b"\n", b"not a number\n", b"\xff\xff\n", "²\n".encode()])
+def test_what_cannot_be_read_is_left_out(tmp_path: Path, version: dict[str, str], junk: bytes) -> None:
+    written(tmp_path, version)
+    for name in version:
+        (tmp_path / name).write_bytes(junk)
+    assert {name for _, name, _, _ in usage.rows(tmp_path)} == {"hearth_engine_cores"}
+
+
+def test_without_any_file_there_are_cores_alone(tmp_path: Path) -> None:
+    assert {name for _, name, _, _ in usage.rows(tmp_path)} == {"hearth_engine_cores"}
+
+
+@pytest.mark.parametrize(("version", "stat"), [(VERSION_1, "memory/memory.stat"), (VERSION_2, "memory.stat")])
+def test_memory_is_not_told_where_its_cached_files_are_unknown(
+    tmp_path: Path, version: dict[str, str], stat: str
+) -> None:
+    assert ("hearth_engine_memory_bytes", "") not in written(tmp_path, {**version, stat: ""})

@@ -50,9 +50,12 @@ def _version_1(root: Path) -> Iterator[Row]:
 
 
 def _memory(used: float | None, given_back: float | None, limit: float | None) -> Iterator[Row]:
-    """Without cached files that the kernel takes back when others need room, as Docker and Kubernetes count."""
-    if used is not None:
-        yield "gauge", "hearth_engine_memory_bytes", {}, max(0.0, used - (given_back or 0.0))
+    """Without cached files that the kernel takes back when others need room, as Docker and Kubernetes count.
+
+    With them an engine that has read its weights from a disk would seem to hold them twice: better no figure than that.
+    """
+    if used is not None and given_back is not None:
+        yield "gauge", "hearth_engine_memory_bytes", {}, max(0.0, used - given_back)
     if limit is not None and limit < _NO_LIMIT:
         yield "gauge", "hearth_engine_memory_limit_bytes", {}, limit
 
@@ -80,7 +83,7 @@ def _cores(root: Path) -> float:
 def _quotas(root: Path) -> Iterator[tuple[float, float]]:
     for line in _lines(root / "cpu.max"):
         quota, _, period = line.partition(" ")
-        if quota.isdigit() and period.isdigit():
+        if quota.isdecimal() and period.isdecimal():
             yield float(quota), float(period)
     quota_1, period_1 = _number(root / "cpu" / "cpu.cfs_quota_us"), _number(root / "cpu" / "cpu.cfs_period_us")
     if quota_1 is not None and period_1 is not None:
@@ -89,19 +92,19 @@ def _quotas(root: Path) -> Iterator[tuple[float, float]]:
 
 def _number(file: Path) -> float | None:
     text = "".join(_lines(file)).strip()
-    return float(text) if text.removeprefix("-").isdigit() else None
+    return float(text) if text.removeprefix("-").isdecimal() else None
 
 
 def _field(file: Path, name: str) -> float | None:
     for line in _lines(file):
         key, _, value = line.partition(" ")
-        if key == name and value.strip().isdigit():
+        if key == name and value.strip().isdecimal():
             return float(value)
     return None
 
 
 def _lines(file: Path) -> list[str]:
     try:
-        return file.read_text(encoding="utf-8").splitlines()
+        return file.read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:
         return []
