@@ -94,10 +94,9 @@ def test_every_panel_has_a_series_on_a_stack_that_was_just_used(watched: monitor
     assert wait_for_panels(watched, prometheus, frozenset(NOT_LIVE)) == {}
 
 
-def test_what_is_excepted_is_really_blank_there(watched: monitoring.Subjects, prometheus: str) -> None:
-    used = {metric for expression in of_panels(watched).values() for metric in metrics_in(expression)}
-    assert set(NOT_LIVE) <= used
-    assert [metric for metric in NOT_LIVE if query(prometheus, metric)] == []
+def test_what_is_excepted_is_read_by_a_panel(watched: monitoring.Subjects) -> None:
+    """An exception that nothing needs any more would hide the next blank panel."""
+    assert set(NOT_LIVE) <= {metric for expression in of_panels(watched).values() for metric in metrics_in(expression)}
 
 
 def test_no_panel_escapes_the_proof(watched: monitoring.Subjects, recorded: tuple[monitoring.Subjects, str]) -> None:
