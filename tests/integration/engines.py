@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.integration.stacks import TestStack
+from tests.integration.stacks import TestStack, unwatched
 from tests.ports import free_ports
 
 # A start takes a quarter of a minute on two quiet cores; a start that waits for others, on a busy machine, some minutes.
@@ -34,10 +34,7 @@ def engines_only(**models: Any) -> dict[str, Any]:
         "models": {"tiny-chat": None, "tiny-coder": None, "minilm": None, **models},
         "ui": {"enabled": False, "default_model": None, "embedding_model": None},
         "edge": {"expose": front},
-        "monitoring": {
-            name: {"enabled": False, "expose": None}
-            for name in ("prometheus", "alertmanager", "node_exporter", "grafana")
-        },
+        "monitoring": unwatched(),
     }
 
 

@@ -16,8 +16,16 @@ from typing import Any, Final
 
 import yaml
 
+from infra.services import registry
+
 ROOT: Final = Path(__file__).parents[2]
 UP_TIMEOUT_S: Final = 900
+
+
+def unwatched() -> dict[str, Any]:
+    """The section hearth:monitoring of a stack that nobody watches, whichever services are in it."""
+    names = (service.section.partition(".")[2] for service in registry().values())
+    return {name: {"enabled": False, "expose": None} for name in names if name}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.stacks import TestStack, ask, docker
+from tests.integration.stacks import TestStack, ask, docker, unwatched
 from tests.integration.test_1_chat import chat
 from tests.ports import free_ports
 
@@ -26,10 +26,7 @@ def small_values() -> dict[str, Any]:
         "models": {"tiny-chat": None, "minilm": None},
         "ui": {"enabled": False, "default_model": None, "embedding_model": None},
         "edge": {"expose": front},
-        "monitoring": {
-            name: {"enabled": False, "expose": None}
-            for name in ("prometheus", "alertmanager", "node_exporter", "grafana")
-        },
+        "monitoring": unwatched(),
     }
 
 
