@@ -33,7 +33,7 @@ class Engine:
     """One engine as it was planned: what its alerts and the comparison with what is seen rest on.
 
     `kv_tokens` and `concurrency` are the ledger's expected values, the former with its bounds, None where nobody knows them;
-    `max_sequences` is its batch (None: unknown), `start_timeout_s` what a start may take, `watchdog_s` for how long nothing
+    `start_timeout_s` what a start may take, `watchdog_s` for how long nothing
     may go on (0: for ever), `cards` are UUIDs or numbers.
     """
 
@@ -41,7 +41,6 @@ class Engine:
     model: str
     kind: str
     host: str
-    max_sequences: int | None
     start_timeout_s: float
     watchdog_s: float = 0.0
     kv_tokens: tuple[float, float, float] | None = None

@@ -73,7 +73,6 @@ def _engine(context: Context, placement: Placement) -> monitoring.Engine:
         model=placement.model,
         kind=model.kind,
         host=placement.host,
-        max_sequences=entry.spec.sequences if entry is not None else None,
         start_timeout_s=placement.start_timeout_s,
         watchdog_s=placement.restart.watchdog_s,
         cards=placement.gpus,

@@ -64,7 +64,6 @@ def _engine(engine: Engine) -> Iterator[Constant]:
         "kv_cache_tokens_low": low,
         "kv_cache_tokens_high": high,
         "max_concurrency": engine.concurrency,
-        "max_sequences": engine.max_sequences,
         "weights_bytes": engine.weights_bytes,
         "memory_bytes": engine.memory_bytes,
         "start_timeout_seconds": engine.start_timeout_s,

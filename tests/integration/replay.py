@@ -52,7 +52,7 @@ def subjects(address: str) -> monitoring.Subjects:
     ]
     page = monitoring.Target("public-address", "https://chat.example.com", labels)
     jobs.append(monitoring.Job("probes", "/probe", (page,), through=address))
-    engine = monitoring.Engine("supervision", "coder", "chat", "recorded", 8, 600.0, weights_bytes=15e9, cards=("0",))
+    engine = monitoring.Engine("supervision", "coder", "chat", "recorded", 600.0, weights_bytes=15e9, cards=("0",))
     cards = tuple(monitoring.Card("recorded", "0", vendor, 80e9, 70e9) for vendor in ("nvidia", "amd"))
     return monitoring.Subjects("recorded", tuple(jobs), (), (), "docs/runbooks", engines=(engine,), cards=cards)
 

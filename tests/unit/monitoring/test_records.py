@@ -117,7 +117,7 @@ def test_the_plan_is_told_as_it_is(tmp_path: Path, tool: Tool, subjects: monitor
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-@pytest.mark.parametrize("field", ["kv_tokens", "concurrency", "weights_bytes", "max_sequences"])
+@pytest.mark.parametrize("field", ["kv_tokens", "concurrency", "weights_bytes"])
 def test_what_nobody_knows_of_an_engine_is_not_told(field: str) -> None:
     unknown: dict[str, Any] = {field: None}
     engine = replace(watched.everything().engines[0], **unknown)

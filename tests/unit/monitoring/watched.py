@@ -46,9 +46,9 @@ def everything() -> monitoring.Subjects:
         embedding_models=("embed",),
         runbook_url="docs/runbooks",
         engines=(
-            _engine("chat-0", cards=("0",), max_sequences=4),
-            _engine("chat-1", cards=("0",), max_sequences=4),
-            monitoring.Engine("embed", "embed", "embedding", "one", None, 300, memory_bytes=8 * GIB),
+            _engine("chat-0", cards=("0",)),
+            _engine("chat-1", cards=("0",)),
+            monitoring.Engine("embed", "embed", "embedding", "one", 300, memory_bytes=8 * GIB),
         ),
         cards=cards("0", "1", "0"),
     )
@@ -98,7 +98,7 @@ def cards(nvidia_0: str, nvidia_1: str, amd: str) -> tuple[monitoring.Card, ...]
 def _engine(instance: str, **known: object) -> monitoring.Engine:
     model, kind, host = ENGINES[instance]
     planned = monitoring.Engine(
-        instance, model, kind, host, None, 600, watchdog_s=300, kv_tokens=(90_000, 100_000, 110_000),
+        instance, model, kind, host, 600, watchdog_s=300, kv_tokens=(90_000, 100_000, 110_000),
         concurrency=12.5, weights_bytes=16 * GIB,
     )  # fmt: skip
     return replace(planned, **known)  # type: ignore[arg-type]  # fields of an engine, by name

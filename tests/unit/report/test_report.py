@@ -19,7 +19,7 @@ from infra.report.sections import Figure, alerts, charts, compared
 from monitoring import Board, Engine, Panel, Row, Series
 
 SPAN = Span(1_800_000_000.0, 1_800_003_600.0, 60.0)
-ENGINE = Engine("coder", "coder", "chat", "box", 8, 600.0, kv_tokens=(900.0, 1000.0, 1100.0), weights_bytes=2.0**30)
+ENGINE = Engine("coder", "coder", "chat", "box", 600.0, kv_tokens=(900.0, 1000.0, 1100.0), weights_bytes=2.0**30)
 FIRING = {"alertname": "EngineDown", "severity": "critical", "instance": "coder"}
 
 
