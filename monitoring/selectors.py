@@ -18,7 +18,6 @@ CONNECTIONS: Final = "nginx_exporter"
 PROBES: Final = "probes"  # what a client without a key gets to see, asked by the blackbox exporter
 PROMETHEUS: Final = "prometheus"
 ALERTMANAGER: Final = "alertmanager"
-GRAFANA: Final = "grafana"
 
 WINDOW: Final = "5m"  # of every rate: smooth enough for a few requests a minute, short enough to see a change
 # Rates of WINDOW need five scrapes in it: one may be lost without a gap, and no alert goes blind.

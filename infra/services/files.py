@@ -20,11 +20,6 @@ def yaml_text(value: Mapping[str, Any]) -> str:
     return f"# {GENERATED}\n" + yaml.safe_dump(dict(value), sort_keys=True, default_flow_style=False, width=120)
 
 
-def json_text(value: object) -> str:
-    """Render compact JSON with sorted keys."""
-    return json.dumps(value, sort_keys=True)
-
-
 def json_lines(value: object) -> str:
     """Render JSON that people compare line by line."""
     return json.dumps(value, indent=2, sort_keys=True) + "\n"

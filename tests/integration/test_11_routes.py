@@ -215,13 +215,13 @@ SILENCES: dict[str, tuple[Labels, Labels, Labels]] = {
     ),
     "an engine that is down is not slow as well": (
         {"alertname": "EngineDown", "severity": "critical", "instance": "e1"},
-        {"alertname": "EngineSlowFirstToken", "severity": "warning", "instance": "e1"},
+        {"alertname": "FirstTokenLate", "severity": "warning", "instance": "e1"},
         {"alertname": "EngineStalled", "severity": "critical", "instance": "e1"},
     ),
     "an engine without a name silences nothing": (
         {"alertname": "EngineDown", "severity": "critical", "model_name": "m9"},
         {"alertname": "EngineDown", "severity": "warning", "model_name": "m9"},
-        {"alertname": "QueueLong", "severity": "warning", "model_name": "m9"},
+        {"alertname": "EngineQueueGrowing", "severity": "warning", "model_name": "m9"},
     ),
     "an engine that is out of starts is one alert": (
         {"alertname": "EngineFailed", "severity": "critical", "instance": "e2"},
