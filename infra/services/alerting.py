@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final, Literal
 
 from pydantic import Field
@@ -76,7 +77,8 @@ def findings(
         )
         if value not in bounds
     ]
-    known = {alert.name for alert in alerts(subjects)} | {name for name, one in changed.items() if not one.enabled}
+    # As they are before anybody changes them: one that is switched off is known all the same.
+    known = {alert.name for alert in alerts(replace(subjects, tuning={}))}
     found += [
         Finding(f"{path}.alerts.{name}", "is no alert of this stack", nearest(name, known))
         for name in changed

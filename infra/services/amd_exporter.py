@@ -6,10 +6,9 @@ import json
 from typing import Any, ClassVar, Final
 
 from infra.config.schema import StackConfig
-from infra.errors import Finding
 from infra.plan import Plan
-from infra.services.base import ConfigFile, Context, Endpoint, Service, Settings, Workload
-from infra.services.card_hosts import card_host, left_out
+from infra.services.base import ConfigFile, Context, Endpoint, Settings, Workload
+from infra.services.card_hosts import CardExporter
 
 PORT: Final = 5000
 _CONFIG: Final = "/etc/metrics/config.json"
@@ -41,17 +40,14 @@ class AmdExporterSettings(Settings):
     """hearth:monitoring.amd_exporter."""
 
 
-class AmdExporter(Service[AmdExporterSettings]):
+class AmdExporter(CardExporter[AmdExporterSettings]):
     """One on the host whose cards are AMD's; it sees all of them."""
 
     name: ClassVar[str] = "amd_exporter"
     section: ClassVar[str] = "monitoring.amd_exporter"
     official_image: ClassVar[str] = "rocm/device-metrics-exporter:v1.4.2"
     settings_type = AmdExporterSettings
-
-    def runs(self, settings: AmdExporterSettings, config: StackConfig) -> bool:
-        """Whether its host has such cards."""
-        return super().runs(settings, config) and card_host(config, settings, "amd") is not None
+    vendor: ClassVar[str] = "amd"
 
     def endpoints(self, settings: AmdExporterSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
         """Return its endpoint."""
@@ -61,7 +57,7 @@ class AmdExporter(Service[AmdExporterSettings]):
 
     def workloads(self, settings: AmdExporterSettings, context: Context) -> tuple[Workload, ...]:
         """Return the exporter, which is given all cards of the host."""
-        found = card_host(context.config, settings, "amd")
+        found = self.card_host(settings, context.config)
         if found is None:
             return ()
         host = context.config.inventory.hosts[found.name]
@@ -83,12 +79,3 @@ class AmdExporter(Service[AmdExporterSettings]):
                 device_groups=host.device_groups,
             ),
         )
-
-    def host(self, settings: AmdExporterSettings, config: StackConfig) -> str:
-        """Return the host with the cards."""
-        found = card_host(config, settings, "amd")
-        return found.name if found is not None else super().host(settings, config)
-
-    def absence(self, config: StackConfig) -> Finding | None:
-        """Say that it is left out where images are built."""
-        return left_out(self, config, "amd")

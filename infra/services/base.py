@@ -16,7 +16,7 @@ from infra.config.restart import Restart
 from infra.config.schema import StackConfig
 from infra.config.secrets import SecretRef
 from infra.config.types import Address, Model, PlaceName, PortNumber, SizeBytes
-from infra.errors import Finding
+from infra.errors import Finding, Severity
 from infra.plan import Plan
 
 
@@ -229,9 +229,15 @@ class Service(ABC, Generic[S]):
         return ()
 
     def absence(self, config: StackConfig) -> Finding | None:
-        """Say why the service can't be part of this stack although it is wanted; None when it can."""
-        del config
-        return None
+        """Say why the service can't be part of this stack although it is wanted; None when it can.
+
+        Where images are built, some can't be: no package registry has their programs.
+        """
+        if self.image(config) is not None:
+            return None
+        fix = f"`docker load` {self.official_image} on the host and set hearth:images.{self.name} to it"
+        problem = "is left out: its image can't be built from packages"
+        return Finding(f"hearth:{self.section}", problem, fix, Severity.NOTICE)
 
     def runs(self, settings: S, config: StackConfig) -> bool:
         """Whether the service is part of this stack."""

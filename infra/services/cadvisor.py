@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from infra.config.schema import StackConfig
-from infra.errors import Finding, Severity
 from infra.plan import Plan
 from infra.services.base import Context, Endpoint, Probe, Service, Settings, Volume, Workload
 
@@ -72,11 +71,3 @@ class Cadvisor(Service[CadvisorSettings]):
                 memory_bytes=settings.memory,
             ),
         )
-
-    def absence(self, config: StackConfig) -> Finding | None:
-        """Say that it is left out where images are built: no package registry has it."""
-        if self.image(config) is not None:
-            return None
-        fix = f"`docker load` {self.official_image} on the host and set hearth:images.cadvisor to it; engines tell of theirs"
-        problem = "is left out: its image can't be built from packages"
-        return Finding("hearth:monitoring.cadvisor", problem, fix, Severity.NOTICE)

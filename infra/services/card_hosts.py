@@ -1,14 +1,14 @@
-"""Where the cards of one maker are."""
+"""Where the cards of one maker are, and what exporters of cards have in common."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import ClassVar, Final
 
 from infra.catalogue.gpus import find_gpu
 from infra.config.schema import StackConfig
-from infra.errors import Finding, Severity
-from infra.services.base import Service, Settings
+from infra.errors import Finding
+from infra.services.base import S, Service, Settings
 
 # What a model's device is called whose engines run on cards of a maker.
 _DEVICES: Final = {"nvidia": "cuda", "amd": "rocm"}
@@ -22,18 +22,33 @@ class CardHost:
     cards: tuple[str, ...]
 
 
-def card_host(config: StackConfig, settings: Settings, vendor: str) -> CardHost | None:
-    """Return the host that people chose for an exporter, else the first in use that has cards of that maker (nvidia, amd).
+class CardExporter(Service[S]):
+    """An exporter that runs where cards of its maker (`vendor`: nvidia or amd) are, and nowhere else."""
 
-    None where there are none: an exporter of cards has nothing to say of a host without.
-    """
-    chosen = config.inventory.members(settings.place) if settings.place else _in_use(config, vendor)
-    for name in chosen:
-        kinds = ((gpu.id, find_gpu(gpu.model)) for gpu in config.inventory.hosts[name].gpus)
-        cards = tuple(card for card, kind in kinds if kind is not None and kind.vendor == vendor)
-        if cards:
-            return CardHost(name, cards)
-    return None
+    vendor: ClassVar[str]
+
+    def card_host(self, settings: Settings, config: StackConfig) -> CardHost | None:
+        """Return the host that people chose, else the first in use that has such cards; None where there are none."""
+        chosen = config.inventory.members(settings.place) if settings.place else _in_use(config, self.vendor)
+        for name in chosen:
+            kinds = ((gpu.id, find_gpu(gpu.model)) for gpu in config.inventory.hosts[name].gpus)
+            cards = tuple(card for card, kind in kinds if kind is not None and kind.vendor == self.vendor)
+            if cards:
+                return CardHost(name, cards)
+        return None
+
+    def runs(self, settings: S, config: StackConfig) -> bool:
+        """Whether its host has such cards."""
+        return super().runs(settings, config) and self.card_host(settings, config) is not None
+
+    def host(self, settings: S, config: StackConfig) -> str:
+        """Return the host with the cards."""
+        found = self.card_host(settings, config)
+        return found.name if found is not None else super().host(settings, config)
+
+    def absence(self, config: StackConfig) -> Finding | None:
+        """Say that it is left out only where it would have something to say."""
+        return super().absence(config) if self.card_host(Settings(), config) is not None else None
 
 
 def _in_use(config: StackConfig, vendor: str) -> tuple[str, ...]:
@@ -49,12 +64,3 @@ def _in_use(config: StackConfig, vendor: str) -> tuple[str, ...]:
         for host in (config.inventory.members(model.place) if model.place else hosts)
     }
     return (*tuple(hosts)[:1], *(host for host in tuple(hosts)[1:] if host in engines))
-
-
-def left_out(service: Service[Any], config: StackConfig, vendor: str) -> Finding | None:
-    """Say that an exporter of cards is left out where there are such cards and images are built: no package has it."""
-    if service.image(config) is not None or card_host(config, Settings(), vendor) is None:
-        return None
-    fix = f"`docker load` {service.official_image} on the host and set hearth:images.{service.name} to it"
-    problem = "is left out: its image can't be built from packages"
-    return Finding(f"hearth:{service.section}", problem, fix, Severity.NOTICE)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from infra.config.schema import StackConfig
-from infra.errors import Finding
 from infra.plan import Plan
-from infra.services.base import ConfigFile, Context, Endpoint, Service, Settings, Workload
-from infra.services.card_hosts import card_host, left_out
+from infra.services.base import ConfigFile, Context, Endpoint, Settings, Workload
+from infra.services.card_hosts import CardExporter
 from infra.services.files import GENERATED
 
 PORT: Final = 9400
@@ -43,17 +42,14 @@ class DcgmExporterSettings(Settings):
     """hearth:monitoring.dcgm_exporter."""
 
 
-class DcgmExporter(Service[DcgmExporterSettings]):
+class DcgmExporter(CardExporter[DcgmExporterSettings]):
     """One on the host whose cards are NVIDIA's; it sees all of them."""
 
     name: ClassVar[str] = "dcgm_exporter"
     section: ClassVar[str] = "monitoring.dcgm_exporter"
     official_image: ClassVar[str] = "nvcr.io/nvidia/k8s/dcgm-exporter:4.5.3-4.8.2-distroless"
     settings_type = DcgmExporterSettings
-
-    def runs(self, settings: DcgmExporterSettings, config: StackConfig) -> bool:
-        """Whether its host has such cards."""
-        return super().runs(settings, config) and card_host(config, settings, "nvidia") is not None
+    vendor: ClassVar[str] = "nvidia"
 
     def endpoints(self, settings: DcgmExporterSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
         """Return its endpoint."""
@@ -63,7 +59,7 @@ class DcgmExporter(Service[DcgmExporterSettings]):
 
     def workloads(self, settings: DcgmExporterSettings, context: Context) -> tuple[Workload, ...]:
         """Return the exporter. Its image has neither shell nor client: Prometheus says whether it answers."""
-        found = card_host(context.config, settings, "nvidia")
+        found = self.card_host(settings, context.config)
         if found is None:
             return ()
         host = context.config.inventory.hosts[found.name]
@@ -87,12 +83,3 @@ class DcgmExporter(Service[DcgmExporterSettings]):
                 capabilities=("SYS_ADMIN",),
             ),
         )
-
-    def host(self, settings: DcgmExporterSettings, config: StackConfig) -> str:
-        """Return the host with the cards."""
-        found = card_host(config, settings, "nvidia")
-        return found.name if found is not None else super().host(settings, config)
-
-    def absence(self, config: StackConfig) -> Finding | None:
-        """Say that it is left out where images are built."""
-        return left_out(self, config, "nvidia")

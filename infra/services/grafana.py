@@ -12,7 +12,7 @@ import monitoring
 from infra.config.schema import StackConfig
 from infra.config.secrets import SecretRef
 from infra.config.types import Model, WebAddress
-from infra.errors import Finding, Severity
+from infra.errors import Finding
 from infra.plan import Plan
 from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, Settings, Volume, Workload, secret_file
 from infra.services.files import yaml_text
@@ -115,15 +115,6 @@ class Grafana(Service[GrafanaSettings]):
         """Check that people can log in, and that nobody else reads how."""
         del context
         return tuple(_findings(settings, f"hearth:{self.section}"))
-
-    def absence(self, config: StackConfig) -> Finding | None:
-        """Say that Grafana is left out where images are built: no package registry has it."""
-        if self.image(config) is not None:
-            return None
-        fix = f"`docker load` {self.official_image} on the host and set hearth:images.grafana to it"
-        return Finding(
-            "hearth:monitoring.grafana", "is left out: its image can't be built from packages", fix, Severity.NOTICE
-        )
 
 
 def _findings(settings: GrafanaSettings, path: str) -> Iterator[Finding]:

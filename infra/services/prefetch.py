@@ -65,6 +65,11 @@ class Prefetch(Service[PrefetchSettings]):
         """Whether there is anything to fetch."""
         return settings.enabled and any(is_fetched(model) for model in config.models.values())
 
+    def absence(self, config: StackConfig) -> Finding | None:
+        """Say nothing: it runs in the images of the engines."""
+        del config
+        return None
+
     def endpoints(self, settings: PrefetchSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
         """Return none: it serves nothing."""
         del settings, config, plan
