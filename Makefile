@@ -4,7 +4,7 @@ BOOT := python3 -m bootstrap
 RUN := . .hearth/env.sh &&
 
 .DEFAULT_GOAL := help
-.PHONY: help up down purge preview drift observe report silence doctor env images check test golden bench bench-plan accuracy clean dev-tools
+.PHONY: help up down purge preview drift observe report silence doctor env images check test golden bench bench-plan accuracy clean dev-tools left-by-killed-tests
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,7 +51,10 @@ check: dev-tools ## format, lint, types, unit tests and golden files: what CI ru
 	$(RUN) mypy
 	$(RUN) python -m pytest tests/unit -q
 
-test: check ## check, then the whole stack and every promise on real parts
+left-by-killed-tests: dev-tools
+	@$(RUN) python -m tests.integration.orphans
+
+test: left-by-killed-tests check ## check, then the whole stack and every promise on real parts
 	$(RUN) python -m pytest tests/integration --reruns 1 -raR
 
 golden: dev-tools ## write the golden files anew; review the difference

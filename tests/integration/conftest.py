@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bootstrap import plugin
+from tests.integration import orphans
 from tests.integration.stacks import TestStack
 from tests.ports import free_ports
 from tests.tools import daemon_answers, require
@@ -14,12 +15,13 @@ from tests.tools import daemon_answers, require
 
 @pytest.fixture(scope="session")
 def tools() -> None:
-    """The engine's command line and a daemon."""
+    """The engine's command line, and a daemon that runs nothing of a killed test run."""
     require(
         shutil.which("pulumi") is not None,
         "the pulumi CLI is not on PATH: run `make test`, or `. .hearth/env.sh` first",
     )
     require(daemon_answers(), "no Docker daemon answers: run `make test`, or start it")
+    orphans.remove()
 
 
 def pytest_report_header() -> str:

@@ -17,6 +17,7 @@ from typing import Any, Final
 import yaml
 
 from infra.services import registry
+from tests.integration import orphans
 
 ROOT: Final = Path(__file__).parents[2]
 UP_TIMEOUT_S: Final = 900
@@ -78,6 +79,8 @@ class TestStack:
     @classmethod
     def make(cls, folder: Path, values: dict[str, Any], docker_host: str = "") -> TestStack:
         stack = cls(f"test-{secrets.token_hex(3)}", folder, docker_host)
+        if not docker_host:
+            orphans.note(stack.name)
         (folder / "state").mkdir()
         (folder / "passphrase").write_text(secrets.token_urlsafe(16))
         stack.write(values)
@@ -159,10 +162,7 @@ class TestStack:
     def remove(self) -> None:
         """Remove everything this stack made, by its own label, whatever state it is in."""
         self.bootstrap("purge", "--yes", check=False)
-        for container in self.containers().values():
-            self.docker("rm", "-f", "-v", container, check=False)
-        for kind in ("network", "volume"):
-            for name in self.named(kind):
-                self.docker(kind, "rm", name, check=False)
+        orphans.remove_labelled(self.name, self.docker_host)
+        orphans.forget(self.name)
         self.file.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)

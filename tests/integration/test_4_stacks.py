@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import secrets
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.stacks import TestStack, ask, docker, unwatched
+from tests.integration import orphans
+from tests.integration.stacks import ROOT, TestStack, ask, docker, unwatched
 from tests.integration.test_1_chat import chat
 from tests.ports import free_ports
 
@@ -153,6 +158,43 @@ def test_a_stack_that_is_not_there_is_named_with_those_that_are(small_stack: Tes
     assert missing.returncode == 1
     assert "there is no Pulumi.nowhere.yaml" in missing.stderr
     assert "local" in missing.stderr
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_the_next_run_removes_what_a_killed_one_left(*, killed: bool) -> None:
+    """A noted stack's container, network and volume go when the run that noted it is gone, and only then."""
+    name = f"test-{secrets.token_hex(3)}"
+    program = f"import time; from tests.integration import orphans; orphans.note({name!r}); time.sleep(300)"
+    run = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
+    label = ["--label", f"hearth.stack={name}"]
+    image = docker("image", "ls", "-q", "hearth/base").split()[0]
+    docker("network", "create", *label, name)
+    docker("create", "--restart", "always", *label, "--network", name, "-v", f"{name}:/data", image, "true")
+    docker("volume", "create", *label, f"{name}-2")
+    try:
+        while not (orphans.NOTES / f"{name}.json").exists():
+            time.sleep(0.1)
+        if killed:
+            run.kill()
+            run.wait()
+        assert (name in orphans.remove()) is killed
+        kinds = (("ps", "-aq"), ("network", "ls", "-q"), ("volume", "ls", "-q"))
+        left = [docker(*listing, "--filter", f"label=hearth.stack={name}") for listing in kinds]
+        assert [bool(ids) for ids in left] == [not killed] * 3
+    finally:
+        run.kill()
+        run.wait()
+        orphans.remove()
+        docker("volume", "rm", name, check=False)
+
+
+def test_a_pid_that_is_another_programs_by_now_owns_nothing() -> None:
+    name = f"test-{secrets.token_hex(3)}"
+    orphans.note(name)
+    note = orphans.NOTES / f"{name}.json"
+    note.write_text(json.dumps(json.loads(note.read_text()) | {"began": 1}))
+    assert name in orphans.remove()
+    assert not note.exists()
 
 
 def test_nothing_of_earlier_tests_is_left(local_stack: TestStack) -> None:
