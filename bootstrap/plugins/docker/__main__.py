@@ -9,6 +9,7 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"  # ssh is started from worker threa
 
 import grpc
 
+from . import light  # noqa: F401 - before all that imports the stubs
 from .engine import Engine
 from .provider import Provider
 from .stubs import provider_pb2_grpc

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +20,16 @@ from bootstrap.plugins.docker.shapes import duration, nanoseconds
 from bootstrap.plugins.docker.values import UNKNOWN, Secret, decode, encode, without_secrets
 
 BASE: dict[str, Any] = {"name": "c", "image": "i"}
+
+
+@pytest.mark.parametrize(
+    ("imported", "has_sdk"),
+    [("bootstrap.plugins.docker.__main__", False), ("bootstrap.plugins.docker.provider, pulumi", True)],
+)
+def test_only_the_plugins_own_process_does_without_the_sdk(imported: str, *, has_sdk: bool) -> None:
+    program = f"import {imported}, sys; print(hasattr(sys.modules['pulumi'], 'Output'))"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == str(has_sdk)
 
 
 @pytest.mark.parametrize("text", ["0s", "1s", "1m0s", "1m30s", "2h0m5s", "500ms", "1.5s", "250us"])
