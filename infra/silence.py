@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from infra.config.load import read_stack_file
 from infra.config.types import DurationS
 from infra.pipeline import PROJECT, Built, build
+from infra.targets.docker.connection import Connection
 from infra.targets.docker.mapping import Names
 from infra.targets.docker.silence import AUTHOR, NotSilencedError, Silencer, silencer_of
 
@@ -77,7 +78,7 @@ def _seconds(text: str) -> float:
 
 
 def _silencer(built: Built) -> Silencer | None:
-    connections = {name: host.connection for name, host in built.config.inventory.hosts.items()}
+    connections = {name: Connection.to(name, host) for name, host in built.config.inventory.hosts.items()}
     return silencer_of(built.workloads, Names(PROJECT, built.plan.stack), connections)
 
 

@@ -7,13 +7,13 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
-from urllib.parse import urlsplit
 
 from infra.errors import Finding, Severity
 from infra.facts import cards, machine
 from infra.facts.cards import Card
 from infra.facts.machine import Engine, FileSystem, Processor
 from infra.facts.script import SCRIPT, Answers, answers
+from infra.ssh import ssh_command
 
 LOCAL: Final = "local"
 _GIB: Final = 2**30
@@ -129,18 +129,10 @@ def shell_of(connection: str, script: str, ssh_options: Sequence[str] = ()) -> t
     if re.fullmatch(r"unix:///[\w./-]+", connection):
         return ["sh"], f"DOCKER_HOST={connection}; export DOCKER_HOST\n{script}", None
     try:
-        parts = urlsplit(connection)
-        host, user, port = parts.hostname, parts.username, parts.port
+        return [*ssh_command(connection, ssh_options), "sh"], script, None
     except ValueError:
-        host, user, port = None, None, None
-    # ssh would take a name that starts with - for an option, and options run commands.
-    if not host or connection.partition("://")[0] != "ssh" or host.startswith("-") or (user or "").startswith("-"):
         problem = f"{connection!r} is no way to a host"
         return [], "", Finding(connection, problem, "write local, ssh://user@host:port or unix:///path/of/docker.sock")
-    argv = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-T"]
-    argv += ["-p", str(port)] if port else []
-    argv += ["-l", user] if user else []
-    return [*argv, *ssh_options, "--", host, "sh"], script, None
 
 
 def _understood(connection: str, answered: Answers) -> HostFacts:

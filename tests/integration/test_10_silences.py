@@ -16,13 +16,15 @@ import yaml
 
 from images import recipes
 from infra.cli import main
+from infra.config.inventory import Host
 from infra.config.restart import Restart
 from infra.pipeline import PROJECT
 from infra.services.base import Workload
 from infra.targets.docker import silence
+from infra.targets.docker.connection import Connection
 from infra.targets.docker.gate import Quiet
 from infra.targets.docker.mapping import Names
-from infra.targets.docker.silence import NotSilencedError, Silencer, silencer_of, socket_of
+from infra.targets.docker.silence import NotSilencedError, Silencer, silencer_of
 from tests.integration.stacks import docker
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("tools")]
@@ -30,6 +32,7 @@ CODER = Workload("coder", "vllm", "local", "image", ("x",), Restart(), start_tim
 GATEWAY = Workload("litellm", "litellm", "local", "image", ("x",), Restart())
 AMTOOL = ("/bin/amtool", "--alertmanager.url=http://127.0.0.1:9093")
 READY_S = 20.0
+HERE = Connection.to("box", Host())
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def watcher() -> Iterator[Watcher]:
     container = docker("run", "-d", *made, "--storage.path=/tmp/a")
     alertmanager = Workload("alertmanager", "alertmanager", "box", "image", ("x",), Restart(), silencer=AMTOOL)
     # Of the stack, not of the host of what is silenced.
-    found = silencer_of([CODER, alertmanager], names, {"local": "ssh://nowhere", "box": "local"})
+    found = silencer_of([CODER, alertmanager], names, {"local": Connection("local", "ssh://nowhere"), "box": HERE})
     assert found is not None
     try:
         deadline = time.monotonic() + READY_S
@@ -117,11 +120,11 @@ def test_what_has_failed_is_told_at_once(silencer: Silencer) -> None:
 
 
 def test_a_deploy_goes_on_where_nobody_takes_silences() -> None:
-    absent = Silencer("hearth-test-absent", socket_of("local"), ("/bin/amtool",))
+    absent = Silencer("hearth-test-absent", HERE, ("/bin/amtool",))
     with pytest.raises(NotSilencedError, match="hearth-test-absent"):
         absent.active()
     with pytest.raises(NotSilencedError, match="No such file"):
-        replace(absent, socket="unix:///nowhere/docker.sock").active()
+        replace(absent, connection=Connection("local", "unix:///nowhere/docker.sock")).active()
     for silencer in (absent, None):
         quiet = Quiet(CODER, silencer, "prod")
         quiet.begin()

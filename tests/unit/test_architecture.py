@@ -18,7 +18,8 @@ MAY_IMPORT = {
     "infra.memory": {"infra.errors", "infra.interval", "infra.catalogue"},
     "infra.plan": {"infra.errors", "infra.interval", "infra.config", "infra.catalogue", "infra.memory"},
     "infra.inventory": {"infra.errors", "infra.config"},
-    "infra.facts": {"infra.errors", "infra.config", "infra.inventory"},
+    "infra.ssh": set(),
+    "infra.facts": {"infra.errors", "infra.config", "infra.inventory", "infra.ssh"},
     "infra.services": {
         "infra.errors",
         "infra.interval",
@@ -28,7 +29,14 @@ MAY_IMPORT = {
         "images.recipes",
         "monitoring",
     },
-    "infra.targets": {"infra.errors", "infra.config", "infra.plan", "infra.services.base", "infra.services.files"},
+    "infra.targets": {
+        "infra.errors",
+        "infra.config",
+        "infra.plan",
+        "infra.services.base",
+        "infra.services.files",
+        "infra.ssh",
+    },
     "infra.pipeline": {
         "infra.errors",
         "infra.catalogue",
@@ -90,7 +98,13 @@ MAY_IMPORT = {
         "infra.upgrade",
         "images.recipes",
     },
-    "infra.silence": {"infra.config", "infra.pipeline", "infra.targets.docker.mapping", "infra.targets.docker.silence"},
+    "infra.silence": {
+        "infra.config",
+        "infra.pipeline",
+        "infra.targets.docker.connection",
+        "infra.targets.docker.mapping",
+        "infra.targets.docker.silence",
+    },
     "infra.report": {
         "infra.errors",
         "infra.config",

@@ -13,6 +13,7 @@ import pytest
 from infra.config.restart import Restart
 from infra.services.base import Workload
 from infra.silence import main_silence
+from infra.targets.docker.connection import Connection
 from infra.targets.docker.mapping import Names
 from infra.targets.docker.silence import silencer_of
 
@@ -62,11 +63,12 @@ def test_a_wrong_command_line_ends_with_2(arguments: list[str], says: str, capsy
 def test_silences_are_taken_on_the_host_of_the_alertmanager_and_not_where_its_host_is_unknown() -> None:
     coder = Workload("coder", "vllm", "gpu-a", "image", ("x",), Restart())
     alertmanager = Workload("watch", "alertmanager", "box", "image", ("x",), Restart(), silencer=("/bin/amtool",))
-    connections = {"gpu-a": "ssh://a@gpu-a", "box": "ssh://a@box"}
+    connections = {name: Connection(name, f"ssh://a@{name}") for name in ("gpu-a", "box")}
+    elsewhere = {"gpu-a": connections["gpu-a"]}
     found = silencer_of([coder, alertmanager], Names("hearth", "prod"), connections)
     assert found is not None
-    assert (found.container, found.socket) == ("hearth-prod-watch", "ssh://a@box")
-    assert silencer_of([coder, alertmanager], Names("hearth", "prod"), {"gpu-a": "ssh://a@gpu-a"}) is None
+    assert (found.container, found.connection.address) == ("hearth-prod-watch", "ssh://a@box")
+    assert silencer_of([coder, alertmanager], Names("hearth", "prod"), elsewhere) is None
     assert silencer_of([coder], Names("hearth", "prod"), connections) is None
 
 

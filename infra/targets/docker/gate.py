@@ -17,9 +17,11 @@ import pulumi
 
 from infra.services.base import Workload
 from infra.targets.docker import supervision
+from infra.targets.docker.connection import Connection, UnreachableError
 from infra.targets.docker.silence import NotSilencedError, Silencer
 
 if TYPE_CHECKING:
+    import docker
     import pulumi_docker
     from docker.models.containers import Container
 
@@ -37,7 +39,9 @@ _MARGIN_S: Final = 300.0
 _AWAY_S: Final = 60.0
 
 
-def hooks(workload: Workload, container_name: str, socket: str, quiet: Quiet) -> pulumi.ResourceHookBinding | None:
+def hooks(
+    workload: Workload, container_name: str, connection: Connection, quiet: Quiet
+) -> pulumi.ResourceHookBinding | None:
     """Return what silences a workload's alerts while it is made and waits until it is well; None where there is neither.
 
     What was only updated is waited for too, where anything tells how it is.
@@ -52,7 +56,7 @@ def hooks(workload: Workload, container_name: str, socket: str, quiet: Quiet) ->
         left_s = 0.0
         try:
             if _is_told(workload):
-                await _waited(workload, container_name, socket)
+                await _waited(workload, container_name, connection)
             left_s = _SETTLE_S
         finally:
             # Also when the whole deployment is cancelled: what isn't well by now is for people to know.
@@ -130,7 +134,7 @@ async def _on_its_own(do: Callable[..., None], *arguments: Any) -> None:
 
 
 def verify(
-    workload: Workload, container: pulumi_docker.Container, container_name: str, socket: str
+    workload: Workload, container: pulumi_docker.Container, container_name: str, connection: Connection
 ) -> pulumi.Input[pulumi.Resource]:
     """Look at what this `up` didn't touch as well: what failed since, or then, must not look like success.
 
@@ -139,7 +143,7 @@ def verify(
 
     async def wait(_: str) -> pulumi.Resource:
         try:
-            await _waited(workload, container_name, socket, may_start=True)
+            await _waited(workload, container_name, connection, may_start=True)
         except RuntimeError as error:
             # Told as it is: what fails outside of a hook is shown with a traceback else.
             raise pulumi.RunError(str(error)) from None
@@ -151,28 +155,26 @@ def verify(
     return verified if workload.one_shot else container
 
 
-async def _waited(workload: Workload, container_name: str, socket: str, *, may_start: bool = False) -> None:
-    await _on_its_own(_wait, workload, container_name, socket, may_start)
+async def _waited(workload: Workload, container_name: str, connection: Connection, *, may_start: bool = False) -> None:
+    await _on_its_own(_wait, workload, container_name, connection, may_start)
 
 
 def _is_told(workload: Workload) -> bool:
     return workload.probe is not None or workload.one_shot
 
 
-def _wait(workload: Workload, container_name: str, socket: str, may_start: bool) -> None:  # noqa: FBT001 - an executor's call
+def _wait(workload: Workload, container_name: str, connection: Connection, may_start: bool) -> None:  # noqa: FBT001 - an executor's call
     import docker  # noqa: PLC0415 - a preview never waits, and must not pay for this import
 
-    client = docker.DockerClient(base_url=socket, use_ssh_client=socket.startswith("ssh://"), version="auto")
     look = supervision.Look(workload) if workload.supervised else looks_done if workload.one_shot else _looks_healthy
-    told = began = time.monotonic()
-    try:
+    told = began = seen = time.monotonic()
+    with _reached(workload, connection) as client:
         if may_start and workload.one_shot:
             try:
                 start_again(client.containers.get(container_name))
             except docker.errors.NotFound:
                 # `docker container prune` takes what has ended; its work is done.
                 return
-        seen = began
         while True:
             try:
                 container = client.containers.get(container_name)
@@ -191,8 +193,15 @@ def _wait(workload: Workload, container_name: str, socket: str, may_start: bool)
                 told = time.monotonic()
                 pulumi.log.info(f"{workload.instance}: {progress}", None)
             time.sleep(_POLL_S)
-    finally:
-        client.close()
+
+
+@contextmanager
+def _reached(workload: Workload, connection: Connection) -> Iterator[docker.DockerClient]:
+    try:
+        with connection.client() as client:
+            yield client
+    except UnreachableError as error:
+        raise RuntimeError(f"{workload.instance}: its host doesn't answer: {error}") from None
 
 
 # A look returns None when all is well, else what the container is busy with; it raises RuntimeError when that will never be.

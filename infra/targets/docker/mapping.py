@@ -53,9 +53,10 @@ def label_list(labels: dict[str, str]) -> list[Any]:
 
 
 def container(workload: Workload, names: Names, root: Path) -> dict[str, Any]:
-    """Return the container's arguments, but for its image and its secrets' contents."""
+    """Return the container's arguments. Its `image` is a reference, and a secret's content a SecretRef."""
     arguments: dict[str, Any] = {
         "name": names.of(workload.instance),
+        "image": workload.image,
         "envs": [f"{key}={value}" for key, value in sorted({**workload.environment, **_card_names(workload)}.items())],
         "hostname": workload.instance,
         # A supervised program is PID 1 itself: it reaps what ends, and signals reach it first.
@@ -78,6 +79,7 @@ def container(workload: Workload, names: Names, root: Path) -> dict[str, Any]:
             for port in workload.published
         ],
         "volumes": [_mount(volume, names, root) for volume in workload.volumes],
+        "uploads": _uploads(workload),
         "shm_size": (workload.shm_bytes or 64 * 2**20) // 2**20,
         "stop_timeout": math.ceil(workload.restart.timeout_stop) + _STOP_MARGIN_S,
         "destroy_grace_seconds": math.ceil(workload.restart.timeout_stop) + _STOP_MARGIN_S,
@@ -106,6 +108,14 @@ def secret_uploads(workload: Workload) -> dict[str, SecretRef]:
     """
     environment = {f"{SECRET_DIRECTORY}/{name}": secret for name, secret in workload.secret_environment.items()}
     return dict(sorted({**environment, **workload.secret_files}.items()))
+
+
+def _uploads(workload: Workload) -> list[dict[str, Any]]:
+    files = [{"file": file.path, "content": file.content, "permissions": "0644"} for file in workload.files]
+    secrets = [
+        {"file": path, "content": secret, "permissions": "0444"} for path, secret in secret_uploads(workload).items()
+    ]
+    return files + secrets
 
 
 def restart_findings(workload: Workload) -> list[Finding]:

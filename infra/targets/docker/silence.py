@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from infra.services.base import Workload
+from infra.targets.docker.connection import Connection, UnreachableError
 from infra.targets.docker.mapping import Names
 
-_LOCAL_SOCKET: Final = "unix:///var/run/docker.sock"
 ANSWER_S: Final = 5
 # amtool gives its time-out to the request itself alone: the question for the server's version that comes first has 30 s.
 _IN_TIME: Final = (f"--timeout={ANSWER_S}s", "--no-version-check")
@@ -24,10 +23,10 @@ class NotSilencedError(Exception):
 
 @dataclass(frozen=True)
 class Silencer:
-    """The container that takes silences, the socket of its daemon, and the program inside (amtool, with its options)."""
+    """The container that takes silences, the way to its daemon, and the program inside (amtool, with its options)."""
 
     container: str
-    socket: str
+    connection: Connection
     command: tuple[str, ...]
 
     def add(self, matchers: Iterable[str], duration_s: float, comment: str) -> str:
@@ -61,14 +60,9 @@ class Silencer:
         from docker.utils.socket import SocketError  # noqa: PLC0415
 
         try:
-            client = docker.DockerClient(
-                base_url=self.socket, use_ssh_client=self.socket.startswith("ssh://"), version="auto", timeout=ANSWER_S
-            )
-            try:
+            with self.connection.client(ANSWER_S) as client:
                 ran = client.containers.get(self.container).exec_run([*self.command, *_IN_TIME, *arguments], demux=True)
-            finally:
-                client.close()
-        except (docker.errors.DockerException, OSError, SocketError) as error:
+        except (docker.errors.DockerException, OSError, SocketError, UnreachableError) as error:
             raise NotSilencedError(f"{self.container}: {error}") from None
         out, problem = (part.decode(errors="replace") if part else "" for part in ran.output)
         if ran.exit_code:
@@ -76,15 +70,9 @@ class Silencer:
         return str(out)
 
 
-def socket_of(connection: str) -> str:
-    """Return the address of a host's daemon."""
-    return os.environ.get("DOCKER_HOST", _LOCAL_SOCKET) if connection == "local" else connection
-
-
-def silencer_of(workloads: Iterable[Workload], names: Names, connections: Mapping[str, str]) -> Silencer | None:
-    """Return what takes the silences of a stack, on whichever host it runs; `connections` are those of the hosts by name."""
+def silencer_of(workloads: Iterable[Workload], names: Names, connections: Mapping[str, Connection]) -> Silencer | None:
+    """Return what takes the silences of a stack, on whichever of the hosts it runs."""
     for workload in workloads:
         if workload.silencer and workload.host in connections:
-            socket = socket_of(connections[workload.host])
-            return Silencer(names.of(workload.instance), socket, workload.silencer)
+            return Silencer(names.of(workload.instance), connections[workload.host], workload.silencer)
     return None

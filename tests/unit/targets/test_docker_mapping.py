@@ -66,7 +66,9 @@ def test_secrets_as_files_are_no_environment(tmp_path: Path) -> None:
     assert set(mapping.secret_uploads(both)) == {path, f"{mapping.SECRET_DIRECTORY}/KEY"}
     assert not path.startswith(f"{mapping.SECRET_DIRECTORY}/")
     assert {secret.name for secret in both.secrets} == {"smtpPassword", "engineKey"}
-    assert "smtpPassword" not in str(mapping.container(both, NAMES, tmp_path))
+    made = mapping.container(both, NAMES, tmp_path)
+    assert made["envs"] == []
+    assert {upload["file"]: upload["content"] for upload in made["uploads"]} == mapping.secret_uploads(both)
 
 
 def test_ports_listen_where_they_are_told() -> None:

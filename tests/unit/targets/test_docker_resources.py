@@ -16,6 +16,8 @@ from infra.pipeline import build, needed_secrets
 from infra.services.base import secret_file
 from infra.targets.base import Deployment
 from infra.targets.docker import gate
+from infra.targets.docker.declared import COMPONENT, sites
+from infra.targets.docker.mapping import Names
 
 ROOT = Path(__file__).parents[3]
 
@@ -24,6 +26,7 @@ class Recorder(runtime.Mocks):
     def __init__(self) -> None:
         self.kept: dict[str, bool | None] = {}
         self.made: list[runtime.MockResourceArgs] = []
+        self.declared: set[tuple[str, str]] = set()
 
     def new_resource(self, args: runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         self.made.append(args)
@@ -62,6 +65,8 @@ def recorder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         built.target.deploy(Deployment("hearth", request.param, ROOT, built.config, built.workloads, secrets), parent)
 
     deploy()
+    parts = sites(built.config, built.workloads, Names("hearth", request.param), ROOT).values()
+    made.declared = {(resource.kind, resource.name) for part in parts for resource in part.resources()}
     return made
 
 
@@ -124,6 +129,11 @@ def test_no_volume_is_deleted_with_its_stack(recorder: Recorder) -> None:
     assert set(recorder.kept) == set(recorder.of("Volume"))
     assert any("prometheus-data" in name for name in recorder.kept)
     assert all(recorder.kept.values())
+
+
+def test_what_is_registered_is_what_was_declared(recorder: Recorder) -> None:
+    """Policies, drift and `--target` read the declaration, and never the engine."""
+    assert {(args.typ, args.name) for args in recorder.made if args.typ != COMPONENT} == recorder.declared
 
 
 def test_no_resource_uses_a_default_provider(recorder: Recorder) -> None:
