@@ -130,6 +130,7 @@ SERVICES: Final[Mapping[str, str]] = MappingProxyType(
         "blackbox_exporter": "monitoring",
         "nginx_exporter": "monitoring",
         "nginx": "nginx",
+        "relay": "nginx",
     }
 )
 

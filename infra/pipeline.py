@@ -97,7 +97,7 @@ def build(
     findings += problems
     if target is None:
         return None, tuple(findings)
-    declaration = declare(config, plan, settings, target.resolver)
+    declaration = declare(config, plan, settings, target.resolver, joins_hosts=target.joins_hosts)
     findings += [*declaration.findings, *target.findings(config, declaration.workloads)]
     missing = _missing_secrets(declaration.workloads, loaded)
     return Built(config, plan, declaration, target, missing), tuple(findings)

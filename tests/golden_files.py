@@ -1,6 +1,6 @@
 """The golden files: every rendered file of a case, as text. `python -m tests.golden_files` writes them anew.
 
-A case is a stack file below tests/cases/golden; its goldens lie below tests/golden/<case>/<instance>/<path>.
+A case is a stack file; its goldens lie below tests/golden/<case>/<instance>/<path>.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from infra.plan import plan_text
 
 ROOT: Final = Path(__file__).parents[1]
 GOLDEN: Final = ROOT / "tests" / "golden"
-CASES: Final = ("local", "dev", "prod")
+# Where the stack file of each case lies.
+CASES: Final = {"local": ROOT, "dev": ROOT, "prod": ROOT, "fleet": ROOT / "docs" / "examples"}
 
 
 def rendered(case: str) -> dict[str, str]:
     """Return every rendered file of a stack by its path below the case's folder."""
-    written, found = read_stack_file(ROOT, case)
+    written, found = read_stack_file(CASES[case], case)
     # The tag of a built image changes with every edit of a recipe; goldens show what is rendered, not that.
     # Models that somebody has fetched into the checkout aren't there for everybody.
     written = type(written)({**written.values, "imageSource": "official"}, written.secrets, root=GOLDEN)

@@ -24,7 +24,14 @@ def place_on_cpu(config: StackConfig, engines: Engines, wanted: Sequence[Wanted]
             continue
         spec = engines.spec(engine.model, Card("CPU", Interval.exact(0.0)))
         needed = judge_cpu(spec, None).ram.value
+        taken = [host for other, _, host, _ in placed if other.name == engine.name]
+        apart = engine.model.spread == "host" and engine.model.replicas > 1
+        if apart:
+            # Those with the fewest replicas: none, unless there are more replicas than hosts.
+            fewest = min(taken.count(name) for name in names)
+            names = tuple(name for name in names if taken.count(name) == fewest)
         host, cause = _first_with_room(config, engine, names, used, needed)
+        cause = "apart from its replicas" if apart else cause
         used[host] = used.get(host, 0.0) + needed
         placed.append((engine, spec, host, cause))
     return placed

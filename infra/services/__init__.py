@@ -9,7 +9,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -17,7 +17,7 @@ from infra.config.load import nearest, validated
 from infra.config.schema import StackConfig
 from infra.errors import Finding
 from infra.plan import Plan
-from infra.services.base import Context, Service, Settings, Workload
+from infra.services.base import Context, Crossing, Reach, Scope, Service, Settings, Workload
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,24 @@ def settings_of(sections: Mapping[str, Any]) -> tuple[dict[str, Settings], list[
     return settings, findings + _unknown_sections(sections)
 
 
-def declare(config: StackConfig, plan: Plan, settings: Mapping[str, Settings], resolver: str) -> Declaration:
-    """Let every service that runs declare its workloads."""
+def declare(
+    config: StackConfig,
+    plan: Plan,
+    settings: Mapping[str, Settings],
+    resolver: str,
+    *,
+    joins_hosts: bool = False,
+) -> Declaration:
+    """Let every service that runs declare its workloads. `joins_hosts`: one network spans all hosts of the target."""
     wanted = {name: service for name, service in registry().items() if service.runs(settings[name], config)}
     running = {name: service for name, service in wanted.items() if not service.beside or service.beside in wanted}
+    scope = Scope(config, plan, _hosts_in_use(config, plan, settings, running))
     endpoints = tuple(
-        endpoint for name, service in running.items() for endpoint in service.endpoints(settings[name], config, plan)
+        endpoint for name, service in running.items() for endpoint in service.endpoints(settings[name], scope)
     )
-    context = Context(config, plan, endpoints, resolver, settings, frozenset(running))
+    context = Context(config, plan, scope.hosts, endpoints, resolver, settings, frozenset(running))
+    if not joins_hosts:
+        context = replace(context, crossings=_crossings(running, settings, context))
     workloads: list[Workload] = []
     findings: list[Finding] = _absences(config, settings) + _places(config, settings)
     for name, service in running.items():
@@ -74,6 +84,30 @@ def declare(config: StackConfig, plan: Plan, settings: Mapping[str, Settings], r
         workloads += service.workloads(settings[name], context)
     findings += _unknown_images(config) + _clashes(workloads)
     return Declaration(tuple(workloads), context, settings, tuple(findings))
+
+
+def _hosts_in_use(
+    config: StackConfig, plan: Plan, settings: Mapping[str, Settings], running: Mapping[str, Service[Any]]
+) -> tuple[str, ...]:
+    """Return where engines are placed, and where services are that don't follow others."""
+    scope = Scope(config, plan, ())
+    used = {host for name, service in running.items() for host in service.hosts(settings[name], scope)}
+    return tuple(host for host in config.inventory.hosts if host in used)
+
+
+def _crossings(
+    running: Mapping[str, Service[Any]], settings: Mapping[str, Settings], context: Context
+) -> tuple[Crossing, ...]:
+    """Return what is asked from a host and answered on another."""
+    found: dict[tuple[str, str, int], Reach] = {}
+    for name, service in running.items():
+        for reach in service.reaches(settings[name], context):
+            for source in service.hosts(settings[name], context):
+                if set(reach.hosts) != {source}:
+                    key = (source, reach.name, reach.port)
+                    same = found.get(key, reach)
+                    found[key] = replace(reach, any_host=reach.any_host or same.any_host)
+    return tuple(Crossing(key[0], found[key]) for key in sorted(found))
 
 
 def _unknown_sections(sections: Mapping[str, Any]) -> list[Finding]:

@@ -15,8 +15,18 @@ from infra.config.schema import StackConfig
 from infra.config.secrets import SecretRef
 from infra.config.types import DurationS, Model, WebAddress
 from infra.errors import Finding, Severity
-from infra.plan import Plan
-from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, Settings, Volume, Workload, secret_file
+from infra.services.base import (
+    ConfigFile,
+    Context,
+    Endpoint,
+    Probe,
+    Scope,
+    Service,
+    Settings,
+    Volume,
+    Workload,
+    secret_file,
+)
 from infra.services.files import GENERATED
 
 PORT: Final = 9093
@@ -148,10 +158,9 @@ class Alertmanager(Service[AlertmanagerSettings]):
     official_image: ClassVar[str] = "prom/alertmanager:v0.28.1"
     settings_type = AlertmanagerSettings
 
-    def endpoints(self, settings: AlertmanagerSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
+    def endpoints(self, settings: AlertmanagerSettings, scope: Scope) -> tuple[Endpoint, ...]:
         """Return its endpoint."""
-        del plan
-        return (Endpoint(self.name, "alertmanager", self.host(settings, config), PORT, metrics_path="/metrics"),)
+        return (Endpoint(self.name, "alertmanager", self.host(settings, scope.config), PORT, metrics_path="/metrics"),)
 
     def workloads(self, settings: AlertmanagerSettings, context: Context) -> tuple[Workload, ...]:
         """Return Alertmanager with its routes."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, ClassVar, Final
 
-from infra.config.schema import StackConfig
-from infra.plan import Plan
-from infra.services.base import ConfigFile, Context, Endpoint, Settings, Workload
-from infra.services.card_hosts import CardExporter
+from infra.services.base import ConfigFile, Context, Settings, Workload
+from infra.services.every_host import CardExporter
 
 PORT: Final = 5000
 _CONFIG: Final = "/etc/metrics/config.json"
@@ -41,31 +39,23 @@ class AmdExporterSettings(Settings):
 
 
 class AmdExporter(CardExporter[AmdExporterSettings]):
-    """One on the host whose cards are AMD's; it sees all of them."""
+    """One per host whose cards are AMD's; it sees all of its host's."""
 
     name: ClassVar[str] = "amd_exporter"
     section: ClassVar[str] = "monitoring.amd_exporter"
     official_image: ClassVar[str] = "rocm/device-metrics-exporter:v1.4.2"
     settings_type = AmdExporterSettings
+    stem: ClassVar[str] = "amd-exporter"
+    port: ClassVar[int] = PORT
     vendor: ClassVar[str] = "amd"
-
-    def endpoints(self, settings: AmdExporterSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
-        """Return its endpoint."""
-        del plan
-        host = self.host(settings, config)
-        return (Endpoint(self.name, "amd-exporter", host, PORT, metrics_path="/metrics"),)
 
     def workloads(self, settings: AmdExporterSettings, context: Context) -> tuple[Workload, ...]:
         """Return the exporter, which is given all cards of the host."""
-        found = self.card_host(settings, context.config)
-        if found is None:
-            return ()
-        host = context.config.inventory.hosts[found.name]
-        return (
+        return tuple(
             Workload(
-                instance="amd-exporter",
+                instance=self.instance(host, context),
                 service=self.name,
-                host=found.name,
+                host=host,
                 image=str(self.image(context.config)),
                 # It starts AMD's agent beside the exporter, and hands these arguments on.
                 command=("/home/amd/tools/entrypoint.sh", "-monitor-gpu=true"),
@@ -75,7 +65,8 @@ class AmdExporter(CardExporter[AmdExporterSettings]):
                 published=self.published(settings, PORT),
                 memory_bytes=settings.memory,
                 device="rocm",
-                gpus=found.cards,
-                device_groups=host.device_groups,
-            ),
+                gpus=self.cards(context.config, host),
+                device_groups=context.config.inventory.hosts[host].device_groups,
+            )
+            for host in self.hosts(settings, context)
         )

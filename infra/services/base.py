@@ -118,6 +118,34 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
+class Reach:
+    """A name that a service asks on a port, and who answers there: how many on which host.
+
+    `inside` is the name that stands for those of one host alone, in that host's own network; `any_host` says that who asks
+    hands on the Host header of its own clients, so that it can't be told by that.
+    """
+
+    name: str
+    port: int
+    hosts: Mapping[str, int]
+    inside: str
+    any_host: bool = False
+
+    @classmethod
+    def to(cls, endpoint: Endpoint, *, any_host: bool = False) -> Reach:
+        """Return what it takes to ask an endpoint."""
+        return cls(endpoint.instance, endpoint.port, {endpoint.host: 1}, endpoint.instance, any_host)
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Something that is asked from a host, and answered (also) on another."""
+
+    source: str
+    reach: Reach
+
+
+@dataclass(frozen=True)
 class Workload:
     """One container or pod, completely decided. `command` is the whole argument vector: no image adds to it.
 
@@ -128,6 +156,7 @@ class Workload:
     to its end. `gpu_access` is how the host's Docker gives away NVIDIA cards; `device_nodes` and `device_groups` are
     the device files of AMD's and who may use them, empty where nobody knows. `capabilities` are further rights of the
     kernel, as in SYS_NICE. `silencer` is a program inside that takes silences of alerts as amtool does, with its options.
+    `answers_for` are names of what runs on other hosts: it hands on what is asked of them.
     """
 
     instance: str
@@ -158,6 +187,7 @@ class Workload:
     device_groups: tuple[int, ...] = ()
     capabilities: tuple[str, ...] = ()
     silencer: tuple[str, ...] = ()
+    answers_for: tuple[str, ...] = ()
 
     @property
     def secrets(self) -> tuple[SecretRef, ...]:
@@ -166,18 +196,27 @@ class Workload:
 
 
 @dataclass(frozen=True)
-class Context:
-    """What a service may ask while it declares: the plan, the configuration and everybody's endpoints.
-
-    `settings` are those of all services, for the fields that all have; `running` are the services of this stack.
-    """
+class Scope:
+    """What is known before anything is declared. `hosts` are those that the stack uses, in the inventory's order."""
 
     config: StackConfig
     plan: Plan
-    endpoints: tuple[Endpoint, ...]
-    resolver: str
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Context(Scope):
+    """What a service may ask while it declares: the plan, the configuration and everybody's endpoints.
+
+    `settings` are those of all services, for the fields that all have; `running` are the services of this stack;
+    `crossings` is what is asked over the border of a host, where every host has a network of its own.
+    """
+
+    endpoints: tuple[Endpoint, ...] = ()
+    resolver: str = ""
     settings: Mapping[str, Settings] = field(default_factory=dict)
     running: frozenset[str] = frozenset()
+    crossings: tuple[Crossing, ...] = ()
 
     def runs(self, service: str) -> bool:
         """Whether a service is part of this stack."""
@@ -216,8 +255,16 @@ class Service(ABC, Generic[S]):
     beside: ClassVar[str] = ""
 
     @abstractmethod
-    def endpoints(self, settings: S, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
+    def endpoints(self, settings: S, scope: Scope) -> tuple[Endpoint, ...]:
         """Return where the service will answer; nothing is rendered yet."""
+
+    def reaches(self, settings: S, context: Context) -> tuple[Reach, ...]:
+        """Return what its programs ask of the stack, wherever that runs; nothing by default.
+
+        What isn't told can't be reached from another host.
+        """
+        del settings, context
+        return ()
 
     @abstractmethod
     def workloads(self, settings: S, context: Context) -> tuple[Workload, ...]:
@@ -257,6 +304,10 @@ class Service(ABC, Generic[S]):
         """Return the host that the service runs on."""
         hosts = config.inventory.members(settings.place) if settings.place else ()
         return hosts[0] if hosts else next(iter(config.inventory.hosts), "local")
+
+    def hosts(self, settings: S, scope: Scope) -> tuple[str, ...]:
+        """Return every host that the service runs on."""
+        return (self.host(settings, scope.config),)
 
     def published(self, settings: S, container_port: int) -> tuple[Published, ...]:
         """Return the published port, when the settings expose the service."""

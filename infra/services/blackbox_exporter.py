@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from infra.config.schema import StackConfig
-from infra.plan import Plan
-from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, Settings, Workload
+from infra.services.base import ConfigFile, Context, Endpoint, Probe, Reach, Scope, Service, Settings, Workload
 from infra.services.files import yaml_text
 
 PORT: Final = 9115
@@ -30,11 +28,17 @@ class BlackboxExporter(Service[BlackboxExporterSettings]):
     official_image: ClassVar[str] = "prom/blackbox-exporter:v0.27.0"
     settings_type = BlackboxExporterSettings
 
-    def endpoints(self, settings: BlackboxExporterSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
+    def endpoints(self, settings: BlackboxExporterSettings, scope: Scope) -> tuple[Endpoint, ...]:
         """Return its endpoint: it has metrics of its own, and asks others in Prometheus's stead."""
-        del plan
-        host = self.host(settings, config)
+        host = self.host(settings, scope.config)
         return (Endpoint(self.name, "blackbox-exporter", host, PORT, metrics_path="/metrics"),)
+
+    def reaches(self, settings: BlackboxExporterSettings, context: Context) -> tuple[Reach, ...]:
+        """Return all pages that may be asked for."""
+        del settings
+        # A page that people reach from outside is none of the stack's own names.
+        own = (endpoint for endpoint in context.endpoints if f"//{endpoint.address}/" in (endpoint.probe_url or ""))
+        return tuple(Reach.to(endpoint) for endpoint in own)
 
     def workloads(self, settings: BlackboxExporterSettings, context: Context) -> tuple[Workload, ...]:
         """Return the exporter with the one way of asking."""

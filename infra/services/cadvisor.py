@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from infra.config.schema import StackConfig
-from infra.plan import Plan
-from infra.services.base import Context, Endpoint, Probe, Service, Settings, Volume, Workload
+from infra.config.inventory import Host
+from infra.services.base import Context, Probe, Settings, Volume, Workload
+from infra.services.every_host import EveryHost
 
-PORT: Final = 8080
 # What its README mounts. The daemon's socket gives the containers their names; reading it is enough for that.
 _MOUNTS: Final = (
     ("host-root", "/rootfs", "/"),
@@ -28,7 +27,7 @@ class CadvisorSettings(Settings):
     """hearth:monitoring.cadvisor."""
 
 
-class Cadvisor(Service[CadvisorSettings]):
+class Cadvisor(EveryHost[CadvisorSettings]):
     """One per host, unprivileged."""
 
     name: ClassVar[str] = "cadvisor"
@@ -36,23 +35,16 @@ class Cadvisor(Service[CadvisorSettings]):
     # Versions before 0.54 find no container in Docker 29 (google/cadvisor issues 3749 and 3790).
     official_image: ClassVar[str] = "ghcr.io/google/cadvisor:v0.60.5"
     settings_type = CadvisorSettings
-
-    def endpoints(self, settings: CadvisorSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
-        """Return its endpoint."""
-        del plan
-        return (Endpoint(self.name, "cadvisor", self.host(settings, config), PORT, metrics_path="/metrics"),)
+    stem: ClassVar[str] = "cadvisor"
+    port: ClassVar[int] = 8080
 
     def workloads(self, settings: CadvisorSettings, context: Context) -> tuple[Workload, ...]:
-        """Return cAdvisor with the host's own files mounted for reading."""
-        mounts = tuple(Volume(name, path, host_path=source, read_only=True) for name, path, source in _MOUNTS)
-        host = context.config.inventory.hosts.get(self.host(settings, context.config))
-        connection = host.connection if host is not None else ""
-        socket = connection.removeprefix(_UNIX) if connection.startswith(_UNIX) else _SOCKET
-        return (
+        """Return cAdvisor with its host's own files mounted for reading."""
+        return tuple(
             Workload(
-                instance="cadvisor",
+                instance=self.instance(host, context),
                 service=self.name,
-                host=self.host(settings, context.config),
+                host=host,
                 image=str(self.image(context.config)),
                 command=(
                     "/usr/bin/cadvisor",
@@ -65,9 +57,16 @@ class Cadvisor(Service[CadvisorSettings]):
                 ),
                 restart=settings.restart or context.config.restart,
                 environment=settings.environment,
-                volumes=(*mounts, Volume("docker-socket", _SOCKET, host_path=socket, read_only=True)),
-                published=self.published(settings, PORT),
-                probe=Probe(PORT, "/healthz", client="wget", interval_s=5.0),
+                volumes=_volumes(context.config.inventory.hosts[host]),
+                published=self.published(settings, self.port),
+                probe=Probe(self.port, "/healthz", client="wget", interval_s=5.0),
                 memory_bytes=settings.memory,
-            ),
+            )
+            for host in self.hosts(settings, context)
         )
+
+
+def _volumes(host: Host) -> tuple[Volume, ...]:
+    socket = host.connection.removeprefix(_UNIX) if host.connection.startswith(_UNIX) else _SOCKET
+    mounts = (Volume(name, path, host_path=source, read_only=True) for name, path, source in _MOUNTS)
+    return (*mounts, Volume("docker-socket", _SOCKET, host_path=socket, read_only=True))

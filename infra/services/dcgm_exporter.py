@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from infra.config.schema import StackConfig
-from infra.plan import Plan
-from infra.services.base import ConfigFile, Context, Endpoint, Settings, Workload
-from infra.services.card_hosts import CardExporter
+from infra.services.base import ConfigFile, Context, Settings, Workload
+from infra.services.every_host import CardExporter
 from infra.services.files import GENERATED
 
 PORT: Final = 9400
@@ -43,32 +41,24 @@ class DcgmExporterSettings(Settings):
 
 
 class DcgmExporter(CardExporter[DcgmExporterSettings]):
-    """One on the host whose cards are NVIDIA's; it sees all of them."""
+    """One per host whose cards are NVIDIA's; it sees all of its host's."""
 
     name: ClassVar[str] = "dcgm_exporter"
     section: ClassVar[str] = "monitoring.dcgm_exporter"
     official_image: ClassVar[str] = "nvcr.io/nvidia/k8s/dcgm-exporter:4.5.3-4.8.2-distroless"
     settings_type = DcgmExporterSettings
+    stem: ClassVar[str] = "dcgm-exporter"
+    port: ClassVar[int] = PORT
     vendor: ClassVar[str] = "nvidia"
-
-    def endpoints(self, settings: DcgmExporterSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
-        """Return its endpoint."""
-        del plan
-        host = self.host(settings, config)
-        return (Endpoint(self.name, "dcgm-exporter", host, PORT, metrics_path="/metrics"),)
 
     def workloads(self, settings: DcgmExporterSettings, context: Context) -> tuple[Workload, ...]:
         """Return the exporter. Its image has neither shell nor client: Prometheus says whether it answers."""
-        found = self.card_host(settings, context.config)
-        if found is None:
-            return ()
-        host = context.config.inventory.hosts[found.name]
         counters = "".join(f"{field}, {kind}, {about}\n" for field, kind, about in _FIELDS)
-        return (
+        return tuple(
             Workload(
-                instance="dcgm-exporter",
+                instance=self.instance(host, context),
                 service=self.name,
-                host=found.name,
+                host=host,
                 image=str(self.image(context.config)),
                 command=("/usr/bin/dcgm-exporter", "-f", _COUNTERS),
                 restart=settings.restart or context.config.restart,
@@ -77,9 +67,10 @@ class DcgmExporter(CardExporter[DcgmExporterSettings]):
                 published=self.published(settings, PORT),
                 memory_bytes=settings.memory,
                 device="cuda",
-                gpus=found.cards,
-                gpu_access=host.gpu_access or "device-request",
+                gpus=self.cards(context.config, host),
+                gpu_access=context.config.inventory.hosts[host].gpu_access or "device-request",
                 # Reading the profiling counters is a privilege of the driver's (NVIDIA/dcgm-exporter, README).
                 capabilities=("SYS_ADMIN",),
-            ),
+            )
+            for host in self.hosts(settings, context)
         )

@@ -9,12 +9,22 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 import monitoring
-from infra.config.schema import StackConfig
 from infra.config.secrets import SecretRef
 from infra.config.types import Model, WebAddress
 from infra.errors import Finding
-from infra.plan import Plan
-from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, Settings, Volume, Workload, secret_file
+from infra.services.base import (
+    ConfigFile,
+    Context,
+    Endpoint,
+    Probe,
+    Reach,
+    Scope,
+    Service,
+    Settings,
+    Volume,
+    Workload,
+    secret_file,
+)
 from infra.services.files import yaml_text
 from infra.services.subjects import subjects
 
@@ -85,10 +95,14 @@ class Grafana(Service[GrafanaSettings]):
     official_image: ClassVar[str] = "grafana/grafana:11.6.0"
     settings_type = GrafanaSettings
 
-    def endpoints(self, settings: GrafanaSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
+    def endpoints(self, settings: GrafanaSettings, scope: Scope) -> tuple[Endpoint, ...]:
         """Return its endpoint."""
-        del plan
-        return (Endpoint(self.name, "grafana", self.host(settings, config), PORT, metrics_path="/metrics"),)
+        return (Endpoint(self.name, "grafana", self.host(settings, scope.config), PORT, metrics_path="/metrics"),)
+
+    def reaches(self, settings: GrafanaSettings, context: Context) -> tuple[Reach, ...]:
+        """Return the sources of its panels."""
+        del settings
+        return tuple(Reach.to(endpoint) for endpoint in (*context.of("prometheus"), *context.of("alertmanager")))
 
     def workloads(self, settings: GrafanaSettings, context: Context) -> tuple[Workload, ...]:
         """Return Grafana with its provisioning."""

@@ -6,11 +6,9 @@ from typing import Any, ClassVar, Final
 
 from pydantic import Field
 
-from infra.config.schema import StackConfig
 from infra.config.secrets import SecretRef
 from infra.config.types import DurationS
-from infra.plan import Plan
-from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, Settings, Workload
+from infra.services.base import ConfigFile, Context, Endpoint, Probe, Reach, Scope, Service, Settings, Workload
 from infra.services.files import yaml_text
 
 PORT: Final = 4000
@@ -41,10 +39,17 @@ class Litellm(Service[LitellmSettings]):
     official_image: ClassVar[str] = "ghcr.io/berriai/litellm:v1.102.4"
     settings_type = LitellmSettings
 
-    def endpoints(self, settings: LitellmSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
+    def endpoints(self, settings: LitellmSettings, scope: Scope) -> tuple[Endpoint, ...]:
         """Return the gateway's endpoint."""
-        del plan
-        return (Endpoint(self.name, "litellm", self.host(settings, config), PORT, metrics_path="/metrics/"),)
+        return (Endpoint(self.name, "litellm", self.host(settings, scope.config), PORT, metrics_path="/metrics/"),)
+
+    def reaches(self, settings: LitellmSettings, context: Context) -> tuple[Reach, ...]:
+        """Return the engines, or the balancer before several."""
+        del settings
+        balancers = context.of("load_balancer")[:1]
+        direct = [endpoint for endpoint in context.of("vllm") if not (balancers and _is_balanced(endpoint, context))]
+        behind = balancers if len(direct) < len(context.of("vllm")) else ()
+        return tuple(Reach.to(endpoint) for endpoint in (*direct, *behind))
 
     def workloads(self, settings: LitellmSettings, context: Context) -> tuple[Workload, ...]:
         """Return the gateway with its rendered config.yaml."""
@@ -107,10 +112,15 @@ def _deployment(name: str, served_by: str, context: Context) -> dict[str, Any]:
     }
 
 
+def _is_balanced(endpoint: Endpoint, context: Context) -> bool:
+    """Whether an engine is one of several, behind the load balancer."""
+    return context.config.models[endpoint.labels["model"]].replicas > 1
+
+
 def _base_url(name: str, context: Context) -> str:
     """One engine is asked directly; several stand behind the load balancer."""
     balancers = context.of("load_balancer")
     engines = [endpoint for endpoint in context.of("vllm") if endpoint.labels["model"] == name]
-    if len(engines) > 1 and balancers:
+    if engines and balancers and _is_balanced(engines[0], context):
         return f"http://{balancers[0].address}/engines/{name}/v1"
     return f"http://{engines[0].address}/v1" if engines else f"http://{name}/v1"

@@ -6,11 +6,10 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
-from infra.config.schema import StackConfig
 from infra.config.types import DurationS, PortNumber, SizeBytes
-from infra.plan import Plan
-from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, Settings, Workload
+from infra.services.base import ConfigFile, Context, Endpoint, Probe, Reach, Scope, Service, Settings, Workload
 from infra.services.files import GENERATED
+from infra.services.replicas import shared_names
 
 FRONT_PORT: Final = 8080
 BALANCER_PORT: Final = 8100
@@ -63,15 +62,20 @@ class Nginx(Service[NginxSettings]):
     official_image: ClassVar[str] = "nginx:1.28.0"
     settings_type = NginxSettings
 
-    def endpoints(self, settings: NginxSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
+    def endpoints(self, settings: NginxSettings, scope: Scope) -> tuple[Endpoint, ...]:
         """Return the front door, the balancer and nginx's own counters (asked for by the names of the latter two)."""
-        del plan
-        host = self.host(settings, config)
+        host = self.host(settings, scope.config)
         return (
             Endpoint(self.name, "nginx", host, FRONT_PORT, probe_url=f"http://nginx:{FRONT_PORT}/healthz"),
             Endpoint("load_balancer", "nginx", host, BALANCER_PORT),
             Endpoint("nginx_status", "nginx", host, STATUS_PORT),
         )
+
+    def reaches(self, settings: NginxSettings, context: Context) -> tuple[Reach, ...]:
+        """Return the gateway, the UI, and the names that replicas share."""
+        del settings
+        behind = (*context.of("litellm")[:1], *context.of("open_webui")[:1])
+        return (*(Reach.to(endpoint, any_host=True) for endpoint in behind), *shared_names(context))
 
     def workloads(self, settings: NginxSettings, context: Context) -> tuple[Workload, ...]:
         """Return nginx with its rendered nginx.conf."""
@@ -152,18 +156,18 @@ def _location(path: str, address: str) -> str:
 
 
 def _balancer(context: Context) -> str:
-    replicated = sorted(name for name, model in context.config.models.items() if model.replicas > 1)
-    if not replicated:
+    shared = shared_names(context)
+    if not shared:
         return ""
-    port = context.of("vllm")[0].port
+    names = "|".join(reach.name for reach in shared)
     # A fresh connection per request lets a name with several addresses spread the load request by request.
     return f"""
     server {{
         listen {BALANCER_PORT};
 
-        location ~ ^/engines/(?<engines>{"|".join(replicated)})(?<path>/v1/.*)$ {{
+        location ~ ^/engines/(?<engines>{names})(?<path>/v1/.*)$ {{
             proxy_set_header Connection "";
-            proxy_pass http://$engines:{port}$path$is_args$args;
+            proxy_pass http://$engines:{shared[0].port}$path$is_args$args;
         }}
     }}
 """

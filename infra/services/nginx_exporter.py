@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from infra.config.schema import StackConfig
-from infra.plan import Plan
-from infra.services.base import Context, Endpoint, Service, Settings, Workload
+from infra.services.base import Context, Endpoint, Reach, Scope, Service, Settings, Workload
 
 PORT: Final = 9113
 # What nginx.py calls the endpoint of its counters.
@@ -26,11 +24,15 @@ class NginxExporter(Service[NginxExporterSettings]):
     settings_type = NginxExporterSettings
     beside: ClassVar[str] = "nginx"
 
-    def endpoints(self, settings: NginxExporterSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
+    def endpoints(self, settings: NginxExporterSettings, scope: Scope) -> tuple[Endpoint, ...]:
         """Return its endpoint."""
-        del plan
-        host = self.host(settings, config)
+        host = self.host(settings, scope.config)
         return (Endpoint(self.name, "nginx-exporter", host, PORT, metrics_path="/metrics"),)
+
+    def reaches(self, settings: NginxExporterSettings, context: Context) -> tuple[Reach, ...]:
+        """Return nginx's status page."""
+        del settings
+        return tuple(Reach.to(endpoint) for endpoint in context.of(STATUS))
 
     def workloads(self, settings: NginxExporterSettings, context: Context) -> tuple[Workload, ...]:
         """Return the exporter, which asks nginx's own status page. Its official image has no client for a probe."""

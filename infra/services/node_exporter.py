@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar
 
-from infra.config.schema import StackConfig
-from infra.plan import Plan
-from infra.services.base import Context, Endpoint, Probe, Service, Settings, Volume, Workload
-
-PORT: Final = 9100
+from infra.services.base import Context, Probe, Settings, Volume, Workload
+from infra.services.every_host import EveryHost
 
 
 class NodeExporterSettings(Settings):
     """hearth:monitoring.node_exporter."""
 
 
-class NodeExporter(Service[NodeExporterSettings]):
-    """One exporter, on the host that Prometheus runs on."""
+class NodeExporter(EveryHost[NodeExporterSettings]):
+    """One exporter per host."""
 
     name: ClassVar[str] = "node_exporter"
     section: ClassVar[str] = "monitoring.node_exporter"
     official_image: ClassVar[str] = "prom/node-exporter:v1.9.1"
     settings_type = NodeExporterSettings
-
-    def endpoints(self, settings: NodeExporterSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
-        """Return its endpoint."""
-        del plan
-        host = self.host(settings, config)
-        return (Endpoint(self.name, "node-exporter", host, PORT, metrics_path="/metrics", labels={"host": host}),)
+    stem: ClassVar[str] = "node-exporter"
+    port: ClassVar[int] = 9100
 
     def workloads(self, settings: NodeExporterSettings, context: Context) -> tuple[Workload, ...]:
-        """Return the exporter; the host's root is mounted for reading, so that it counts the host's disks."""
-        return (
+        """Return the exporters; the host's root is mounted for reading, so that its disks are counted."""
+        return tuple(
             Workload(
-                instance="node-exporter",
+                instance=self.instance(host, context),
                 service=self.name,
-                host=self.host(settings, context.config),
+                host=host,
                 image=str(self.image(context.config)),
                 command=(
                     "/bin/node_exporter",
@@ -48,8 +41,9 @@ class NodeExporter(Service[NodeExporterSettings]):
                 restart=settings.restart or context.config.restart,
                 environment=settings.environment,
                 volumes=(Volume("host-root", "/host", host_path="/", read_only=True),),
-                published=self.published(settings, PORT),
-                probe=Probe(PORT, "/", client="wget", interval_s=3.0),
+                published=self.published(settings, self.port),
+                probe=Probe(self.port, "/", client="wget", interval_s=3.0),
                 memory_bytes=settings.memory,
-            ),
+            )
+            for host in self.hosts(settings, context)
         )

@@ -6,12 +6,10 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
-from infra.config.schema import StackConfig
 from infra.config.secrets import SecretRef
 from infra.config.types import Slug
 from infra.errors import Finding
-from infra.plan import Plan
-from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, Settings, Volume, Workload
+from infra.services.base import ConfigFile, Context, Endpoint, Probe, Reach, Scope, Service, Settings, Volume, Workload
 from infra.services.files import asset
 
 PORT: Final = 8080
@@ -45,15 +43,19 @@ class OpenWebui(Service[OpenWebuiSettings]):
     official_image: ClassVar[str] = "ghcr.io/open-webui/open-webui:v0.12.4"
     settings_type = OpenWebuiSettings
 
-    def endpoints(self, settings: OpenWebuiSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
+    def endpoints(self, settings: OpenWebuiSettings, scope: Scope) -> tuple[Endpoint, ...]:
         """Return the UI's endpoint, which has no metrics to scrape, and the address that people use."""
-        del plan
-        host = self.host(settings, config)
+        host = self.host(settings, scope.config)
         page = Endpoint(self.name, "open-webui", host, PORT, probe_url=f"http://open-webui:{PORT}/health")
         if settings.public_url is None:
             return (page,)
         # Asked for its certificate: what stands before the front door isn't part of the stack.
         return (page, Endpoint("public_address", "public-address", host, PORT, probe_url=settings.public_url))
+
+    def reaches(self, settings: OpenWebuiSettings, context: Context) -> tuple[Reach, ...]:
+        """Return the gateway."""
+        del settings
+        return tuple(Reach.to(endpoint) for endpoint in context.of("litellm")[:1])
 
     def workloads(self, settings: OpenWebuiSettings, context: Context) -> tuple[Workload, ...]:
         """Return the UI with its data volume."""

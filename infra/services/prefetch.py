@@ -12,9 +12,8 @@ from infra.config.schema import StackConfig
 from infra.config.secrets import SecretRef
 from infra.config.types import SizeBytes
 from infra.errors import Finding
-from infra.plan import Plan
 from infra.plan.fetching import HUB_HOME, Fetch, fetches, is_fetched
-from infra.services.base import ConfigFile, Context, Endpoint, Service, Settings, Volume, Workload
+from infra.services.base import ConfigFile, Context, Endpoint, Scope, Service, Settings, Volume, Workload
 from infra.services.engine_image import IMAGES, image_for
 from infra.services.files import assets, json_lines
 
@@ -70,10 +69,15 @@ class Prefetch(Service[PrefetchSettings]):
         del config
         return None
 
-    def endpoints(self, settings: PrefetchSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
+    def endpoints(self, settings: PrefetchSettings, scope: Scope) -> tuple[Endpoint, ...]:
         """Return none: it serves nothing."""
-        del settings, config, plan
+        del settings, scope
         return ()
+
+    def hosts(self, settings: PrefetchSettings, scope: Scope) -> tuple[str, ...]:
+        """Return the hosts that weights are fetched to."""
+        del settings
+        return tuple(dict.fromkeys(step.host for step in fetches(scope.config, scope.plan)))
 
     def findings(self, settings: PrefetchSettings, context: Context) -> tuple[Finding, ...]:
         """Refuse what has no meaning for a program that runs to its end, on each engine's host."""

@@ -10,14 +10,24 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 
 import monitoring
-from infra.config.schema import StackConfig
 from infra.config.secrets import SecretRef
 from infra.config.types import DurationS, Model, SizeBytes, WebAddress
 from infra.errors import Finding, Severity
-from infra.plan import Plan
 from infra.services import alerting
 from infra.services.alerting import AlertSettings, ObjectiveSettings
-from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, Settings, Volume, Workload, secret_file
+from infra.services.base import (
+    ConfigFile,
+    Context,
+    Endpoint,
+    Probe,
+    Reach,
+    Scope,
+    Service,
+    Settings,
+    Volume,
+    Workload,
+    secret_file,
+)
 from infra.services.files import GENERATED
 from infra.services.subjects import subjects
 
@@ -105,10 +115,15 @@ class Prometheus(Service[PrometheusSettings]):
     official_image: ClassVar[str] = "prom/prometheus:v3.5.0"
     settings_type = PrometheusSettings
 
-    def endpoints(self, settings: PrometheusSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
+    def endpoints(self, settings: PrometheusSettings, scope: Scope) -> tuple[Endpoint, ...]:
         """Return Prometheus's own endpoint: it scrapes itself too."""
-        del plan
-        return (Endpoint(self.name, "prometheus", self.host(settings, config), PORT, metrics_path="/metrics"),)
+        return (Endpoint(self.name, "prometheus", self.host(settings, scope.config), PORT, metrics_path="/metrics"),)
+
+    def reaches(self, settings: PrometheusSettings, context: Context) -> tuple[Reach, ...]:
+        """Return all that is scraped, and where alerts go."""
+        del settings
+        scraped = (endpoint for endpoint in context.endpoints if endpoint.metrics_path is not None)
+        return tuple(Reach.to(endpoint) for endpoint in (*scraped, *context.of("alertmanager")[:1]))
 
     def workloads(self, settings: PrometheusSettings, context: Context) -> tuple[Workload, ...]:
         """Return Prometheus with its scrape configuration and rules."""

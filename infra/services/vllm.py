@@ -14,16 +14,17 @@ from infra.catalogue.flags import has_flag
 from infra.catalogue.rendered import flags_of, rendered_findings
 from infra.config.inventory import Host
 from infra.config.models import SYNTHETIC, ModelServer
-from infra.config.schema import StackConfig
 from infra.config.secrets import SecretRef
 from infra.config.types import cores_of
 from infra.errors import Finding
-from infra.plan import ENGINE_PORT, STATUS_PORT, Placement, Plan, shm_bytes
+from infra.plan import ENGINE_PORT, STATUS_PORT, Placement, shm_bytes
 from infra.plan.fetching import HUB_HOME, fetch_of
-from infra.services.base import ConfigFile, Context, Endpoint, Probe, Service, Settings, Volume, Workload
+from infra.services.base import ConfigFile, Context, Endpoint, Probe, Scope, Service, Settings, Volume, Workload
 from infra.services.engine_flags import adapter_flags, adapter_volumes, parser_flags
 from infra.services.engine_image import IMAGES, cache_key, image_for
 from infra.services.files import asset, assets, json_lines
+from infra.services.replicas import aliases
+from infra.services.rollout import Serial, changed_before
 from monitoring.selectors import SUPERVISION
 
 _MODEL_DIRECTORY: Final = "/models"
@@ -47,6 +48,11 @@ class VllmSettings(Settings):
     args: dict[str, str | int | float | bool] = Field(
         default_factory=dict, description="vllm serve flags of every engine, written as in hearth:models.*.args"
     )
+    serial: Serial = Field(
+        default=1,
+        description="hosts whose replicas of a model are changed at once, a number or a share as in 25%, as in Ansible "
+        "(default 1: an update never takes more than one host's away; 100% makes a first start of many hosts quicker)",
+    )
 
 
 class Vllm(Service[VllmSettings]):
@@ -57,7 +63,7 @@ class Vllm(Service[VllmSettings]):
     official_image: ClassVar[str] = IMAGES["cuda"]
     settings_type = VllmSettings
 
-    def endpoints(self, settings: VllmSettings, config: StackConfig, plan: Plan) -> tuple[Endpoint, ...]:
+    def endpoints(self, settings: VllmSettings, scope: Scope) -> tuple[Endpoint, ...]:
         """Return two endpoints per engine: its API, and its entry point's metrics."""
         del settings
         return tuple(
@@ -67,11 +73,16 @@ class Vllm(Service[VllmSettings]):
                 host=placement.host,
                 port=port,
                 metrics_path="/metrics",
-                labels={"model": placement.model, "kind": config.models[placement.model].kind},
+                labels={"model": placement.model, "kind": scope.config.models[placement.model].kind},
             )
             for service, port in ((self.name, ENGINE_PORT), (SUPERVISION, STATUS_PORT))
-            for placement in plan.placements
+            for placement in scope.plan.placements
         )
+
+    def hosts(self, settings: VllmSettings, scope: Scope) -> tuple[str, ...]:
+        """Return the hosts that engines are placed on."""
+        del settings
+        return tuple(dict.fromkeys(placement.host for placement in scope.plan.placements))
 
     def workloads(self, settings: VllmSettings, context: Context) -> tuple[Workload, ...]:
         """Return one workload per engine."""
@@ -110,7 +121,7 @@ class Vllm(Service[VllmSettings]):
             image=image,
             command=("python3", _ENTRY_POINT),
             restart=model.restart or settings.restart or context.config.restart,
-            aliases=(placement.model,) if model.replicas > 1 else (),
+            aliases=aliases(placement.model, context.plan),
             environment={
                 **_environment(placement, model, host, context.plan.vllm_version, is_fetched=fetch is not None),
                 **settings.environment,
@@ -128,7 +139,7 @@ class Vllm(Service[VllmSettings]):
             ),
             probe=Probe(STATUS_PORT, "/health", interval_s=5.0, timeout_s=10.0, retries=3),
             start_timeout_s=placement.start_timeout_s,
-            after=(*placement.after, *((fetch,) if fetch is not None else ())),
+            after=_after(settings, context, placement, fetch),
             memory_bytes=model.memory or settings.memory,
             shm_bytes=shm_bytes(model),
             cpu_set=placement.cpu_set,
@@ -141,6 +152,11 @@ class Vllm(Service[VllmSettings]):
             # Docker's own seccomp profile lets a process bind its memory to a NUMA node only with this.
             capabilities=("SYS_NICE",) if model.device == "cpu" else (),
         )
+
+
+def _after(settings: VllmSettings, context: Context, placement: Placement, fetch: str | None) -> tuple[str, ...]:
+    turns = changed_before(placement, context.plan, settings.serial)
+    return tuple(dict.fromkeys((*placement.after, *turns, *((fetch,) if fetch is not None else ()))))
 
 
 def _fetch(context: Context, placement: Placement) -> str | None:

@@ -33,6 +33,8 @@ class Target(ABC):
     name: ClassVar[str]
     resolver: ClassVar[str]
     """Address of the name server inside the target's network, for programs that must be told."""
+    joins_hosts: ClassVar[bool]
+    """Whether workloads on different hosts find each other by name."""
 
     @abstractmethod
     def findings(self, config: StackConfig, workloads: tuple[Workload, ...]) -> tuple[Finding, ...]:

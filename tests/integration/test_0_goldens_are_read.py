@@ -30,11 +30,20 @@ def test_alertmanager_reads_its_configuration(case: str) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_nginx_reads_its_configuration(case: str) -> None:
-    file = GOLDEN / case / "nginx" / "etc" / "nginx" / "nginx.conf"
+FLEET = ("front", "gpu-a", "gpu-b", "gpu-c")
+PROXIES = sorted(str(file.relative_to(GOLDEN)) for file in GOLDEN.glob("*/*/etc/nginx/nginx.conf"))
+
+
+@pytest.mark.parametrize("path", PROXIES)
+def test_nginx_reads_its_configuration(path: str) -> None:
+    file = GOLDEN / path
     ran = in_image(recipes.reference("nginx"), {file: "/etc/nginx/nginx.conf"}, "nginx", "-t")
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_every_front_door_and_every_relay_is_among_them() -> None:
+    assert {path.split("/")[0] for path in PROXIES if "/nginx/" in path} == set(CASES)
+    assert [path.split("/")[1] for path in PROXIES if "/relay-" in path] == [f"relay-{host}" for host in FLEET]
 
 
 def test_nginx_refuses_a_broken_one(tmp_path: Path) -> None:

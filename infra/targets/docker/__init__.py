@@ -16,15 +16,11 @@ class DockerTarget(Target):
 
     name: ClassVar[str] = "docker"
     resolver: ClassVar[str] = "127.0.0.11"
+    joins_hosts: ClassVar[bool] = False
 
     def findings(self, config: StackConfig, workloads: tuple[Workload, ...]) -> tuple[Finding, ...]:
-        """Say what Docker can't promise, and what would have to cross hosts."""
+        """Say what Docker can't promise, and what a remote host can't find."""
         found = [finding for workload in workloads for finding in restart_findings(workload)]
-        hosts = sorted({workload.host for workload in workloads})
-        if len(hosts) > 1:
-            spread = f"{len(hosts)} hosts ({', '.join(hosts)})"
-            problem = f"services are spread over {spread} and can't reach each other across hosts yet"
-            found.append(Finding("hearth:inventory", problem, "place all of them on one host with place:"))
         found += [
             Finding(
                 f"hearth:models.{workload.instance}.source", f"{path} is relative, on a remote host", "write it from /"

@@ -73,7 +73,9 @@ def container(workload: Workload, names: Names, root: Path) -> dict[str, Any]:
         "log_opts": _LOG_OPTIONS,
         "must_run": not workload.one_shot,
         "network_mode": "bridge",
-        "networks_advanced": [{"name": names.network, "aliases": sorted({workload.instance, *workload.aliases})}],
+        "networks_advanced": [
+            {"name": names.network, "aliases": sorted({workload.instance, *workload.aliases, *workload.answers_for})}
+        ],
         "ports": [
             {"internal": port.container_port, "external": port.host_port, "ip": port.address, "protocol": "tcp"}
             for port in workload.published

@@ -93,7 +93,7 @@ def test_a_reference_costs_less_than_five_milliseconds(name: str) -> None:
 def test_every_service_has_a_recipe() -> None:
     assert set(recipes.SERVICES.values()) <= set(recipes.RECIPES)
     own = {"prometheus", "alertmanager", "node_exporter", "blackbox_exporter", "nginx_exporter"}
-    wanted = {"vllm", "litellm", "open_webui", "nginx", *own}
+    wanted = {"vllm", "litellm", "open_webui", "nginx", "relay", *own}
     assert set(recipes.SERVICES) == wanted
 
 

@@ -42,18 +42,21 @@ def engine_settings(workload: Workload) -> dict[str, Any]:
 
 def test_every_service_is_found() -> None:
     seen = {"prometheus", "alertmanager", "node_exporter", "grafana", "blackbox_exporter", "cadvisor", *BESIDE}
-    assert set(registry()) == {"vllm", "prefetch", "litellm", "open_webui", "nginx", *seen, *CARDS}
+    assert set(registry()) == {"vllm", "prefetch", "litellm", "open_webui", "nginx", "relay", *seen, *CARDS}
 
 
 # Beside nginx; where there are cards. Their images have no client that a probe could use, or run without one.
 BESIDE = {"nginx_exporter"}
 CARDS = {"dcgm_exporter", "amd_exporter"}
-BOTH_MAKERS = {"gpus": [{"id": "0", "model": "H100-80GB"}, {"id": "1", "model": "MI300X"}]}
+# Where one host asks another.
+OVER_HOSTS = {"relay"}
+SECOND: dict[str, Any] = {"address": "10.0.0.2"}
+BOTH_MAKERS = {"address": "10.0.0.1", "gpus": [{"id": "0", "model": "H100-80GB"}, {"id": "1", "model": "MI300X"}]}
 
 
 @pytest.mark.parametrize("name", sorted(registry()))
 def test_a_service_runs_with_its_defaults_and_can_be_deployed(name: str) -> None:
-    built = made(inventory={"hosts": {"local": BOTH_MAKERS}})
+    built = made(inventory={"hosts": {"local": BOTH_MAKERS, "second": SECOND}}, gateway={"place": "second"})
     workloads = [workload for workload in built.workloads if workload.service == name]
     assert workloads
     for workload in workloads:
@@ -69,14 +72,14 @@ def test_what_is_beside_a_service_goes_with_it() -> None:
     assert not names & {"nginx", *BESIDE}
 
 
-@pytest.mark.parametrize("name", sorted(set(registry()) - {"vllm"} - CARDS))
+@pytest.mark.parametrize("name", sorted(set(registry()) - {"vllm"} - CARDS - OVER_HOSTS))
 def test_a_service_can_be_left_out_alone(name: str) -> None:
     head, _, rest = registry()[name].section.partition(".")
     off = {"enabled": False}
     built = made(**{head: {rest: off} if rest else off})
     assert name not in {workload.service for workload in built.workloads}
     gone = {name, *(other for other, service in registry().items() if service.beside == name)}
-    assert {workload.service for workload in built.workloads} == set(registry()) - gone - CARDS
+    assert {workload.service for workload in built.workloads} == set(registry()) - gone - CARDS - OVER_HOSTS
 
 
 def test_a_model_cannot_be_named_as_a_service_is() -> None:

@@ -31,13 +31,12 @@ CADVISOR_GROUPS = (
 
 
 def stack(hosts: dict[str, Any], **values: Any) -> tuple[Built, dict[str, str]]:
-    """Return a stack on these hosts, and what is said of it, by path; nothing in it is wrong but its spread over hosts."""
-    values = {"models": {"a": engine("cpu")}, "inventory": {"hosts": hosts}, **values}
+    """Return a stack on these hosts, and what is said of it, by path; nothing in it is wrong."""
+    reached = {name: {"address": f"10.0.0.{number}", **host} for number, (name, host) in enumerate(hosts.items(), 1)}
+    values = {"models": {"a": engine("cpu")}, "inventory": {"hosts": reached}, **values}
     built, findings = build(Written(values, {}), "mine", [])
     assert built is not None
-    wrong = [str(finding) for finding in findings if finding.severity is Severity.ERROR]
-    # Refused today for want of a network between hosts, and declared all the same.
-    assert [finding for finding in wrong if "services are spread" not in finding] == []
+    assert [str(finding) for finding in findings if finding.severity is Severity.ERROR] == []
     return built, {finding.path: str(finding) for finding in findings}
 
 
@@ -48,7 +47,12 @@ def engine(device: str, **more: Any) -> dict[str, Any]:
 
 
 def exporters(built: Built) -> dict[str, Workload]:
+    """Return the exporters by service; of several hosts the last's."""
     return {workload.service: workload for workload in built.workloads if workload.service in EXPORTERS}
+
+
+def hosts_of(built: Built, service: str) -> list[tuple[str, str]]:
+    return [(one.instance, one.host) for one in built.workloads if one.service == service]
 
 
 def test_a_stack_has_the_exporter_of_the_cards_in_its_inventory() -> None:
@@ -63,12 +67,15 @@ def test_a_stack_has_the_exporter_of_the_cards_in_its_inventory() -> None:
 
 def test_it_runs_where_engines_on_such_cards_do_and_sees_all_cards() -> None:
     models = {"n": engine("cuda", place="nv"), "r": engine("rocm", place="amd")}
-    found = exporters(stack({"a-host": PLAIN, "nv": NVIDIA, "amd": AMD}, models=models)[0])
+    built, _ = stack({"a-host": PLAIN, "nv": NVIDIA, "amd": AMD}, models=models)
+    found = exporters(built)
     nvidia, amd = found["dcgm_exporter"], found["amd_exporter"]
     assert (nvidia.host, nvidia.gpus, nvidia.gpu_access) == ("nv", ("GPU-1", "GPU-2"), "cdi")
     assert nvidia.capabilities == ("SYS_ADMIN",)
     assert (amd.host, amd.device, amd.gpus, amd.device_groups) == ("amd", "rocm", ("GPU-a",), (44, 992))
-    assert found["cadvisor"].host == "a-host"
+    wanted = [(f"cadvisor-{host}", host) for host in ("a-host", "amd", "nv")]
+    assert hosts_of(built, "cadvisor") == wanted
+    assert hosts_of(built, "dcgm_exporter") == [("dcgm-exporter-nv", "nv")]
 
 
 def test_a_host_that_is_only_listed_gets_none() -> None:
@@ -80,9 +87,19 @@ def test_a_host_that_is_only_listed_gets_none() -> None:
 
 def test_a_place_chooses_between_hosts_with_cards() -> None:
     hosts = {"nv": NVIDIA, "nv-2": {**NVIDIA, "gpus": [{"id": "GPU-3", "model": "L40S"}]}, "plain": PLAIN}
-    for place, cards in (("nv-2", {("GPU-3",)}), ("plain", set())):
-        built, _ = stack(hosts, monitoring={"dcgm_exporter": {"place": place}})
-        assert {one.gpus for one in exporters(built).values() if one.service == "dcgm_exporter"} == cards
+    models = {"a": engine("cuda", place="nv"), "b": engine("cuda", place="nv-2"), "c": engine("cpu", place="plain")}
+    for place, wanted in (("nv-2", ["nv-2"]), ("plain", []), (None, ["nv", "nv-2"])):
+        built, _ = stack(hosts, models=models, monitoring={"dcgm_exporter": {"place": place}})
+        assert [host for _, host in hosts_of(built, "dcgm_exporter")] == wanted
+
+
+def test_a_place_that_the_stack_does_not_use_is_told() -> None:
+    values = {"inventory": {"hosts": {"one": PLAIN, "z-idle": PLAIN}}, "models": {"a": engine("cpu", place="one")}}
+    exporter = {"node_exporter": {"place": "z-idle"}}
+    _, findings = build(Written({**values, "monitoring": exporter}, {}), "mine", [])
+    (wrong,) = (finding for finding in findings if finding.severity is Severity.ERROR)
+    assert wrong.path == "hearth:monitoring.node_exporter.place"
+    assert wrong.problem == "z-idle is not used by this stack, only one"
 
 
 def test_what_no_package_has_is_left_out_of_built_images_and_said() -> None:
