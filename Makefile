@@ -9,8 +9,8 @@ RUN := . .hearth/env.sh &&
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-up: ## bring what is missing, deploy STACK (default local), and ask it one question
-	@$(BOOT) up --stack $(STACK)
+up: ## bring what is missing, deploy STACK (default local; HOSTS=gpu: to these alone), and ask it one question
+	@$(BOOT) up --stack $(STACK) $(if $(HOSTS),--hosts '$(HOSTS)')
 
 down: ## remove what was deployed; data stays
 	@$(BOOT) down --stack $(STACK)

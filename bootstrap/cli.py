@@ -20,6 +20,7 @@ from bootstrap import (
     console,
     docker_engine,
     doctor,
+    hosts,
     leftovers,
     paths,
     plugin,
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument("--stack", default="local", help="name of the stack (default: local)")
         command.add_argument("--yes", action="store_true", help="purge: don't ask")
         command.add_argument("--json", action="store_true", help="doctor: machine-readable output")
+        command.add_argument("--hosts", default="", help="up: hosts and groups to deploy to, as in gpu,!gpu-c")
         command.add_argument("--dev", action="store_true", help="prepare: what tests need, too")
     options = parser.parse_args(arguments)
     console.hear_interrupts()
@@ -115,8 +117,13 @@ def _up(options: argparse.Namespace) -> int:
     stack.ensure_secrets(options.stack)
     leftovers.clear(options.stack)
     stack.check(options.stack)
-    stack.up(options.stack)
+    left = hosts.left_alone(options.stack, options.hosts)
+    stack.up(options.stack, left)
+    hosts.require_whole(options.stack, left)
     outputs = stack.outputs(options.stack)
+    if left.hosts:
+        console.done("up", f"{options.stack} runs but for {', '.join(left.hosts)}; it isn't asked a question")
+        return 0
     access.prove(outputs)
     console.done("up", f"{options.stack} runs, after {time.monotonic() - started:.0f} s in all")
     access.tell(options.stack, outputs)

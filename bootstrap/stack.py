@@ -7,11 +7,12 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
-from bootstrap import console, leftovers, paths, plugin, probe
+from bootstrap import console, hosts, leftovers, paths, plugin, probe
 
 NAME: Final = "stack"
 PROJECT: Final = "hearth"
@@ -115,9 +116,16 @@ def show(stack: str, *arguments: str) -> int:
     return console.run_shown(pulumi(stack, *arguments), env=paths.environment())
 
 
-def up(stack: str) -> None:
-    """Deploy; what was changed by hand is repaired."""
-    _change(stack, "up", "--refresh")
+def up(stack: str, left: hosts.Left = hosts.Left()) -> None:  # noqa: B008 - frozen, and empty
+    """Deploy, but for the hosts that are left alone; what was changed by hand is repaired.
+
+    What fails on one host stops only what comes after it.
+    """
+    more = ["--refresh", "--continue-on-error"]
+    if left.hosts:
+        state = json.loads(console.answer(pulumi(stack, "stack", "export"), env=paths.environment()))
+        more += [part for urn in left.excluded(state) for part in ("--exclude", urn)]
+    _change(stack, "up", *more, environment=left.environment())
 
 
 def destroy(stack: str) -> None:
@@ -125,11 +133,11 @@ def destroy(stack: str) -> None:
     _change(stack, "destroy")
 
 
-def _change(stack: str, verb: str, *more: str) -> None:
+def _change(stack: str, verb: str, *more: str, environment: Mapping[str, str] = MappingProxyType({})) -> None:
     print(f"docker plugin: {plugin.in_use()}", flush=True)
     argv = pulumi(stack, verb, "--yes", "--skip-preview", "--suppress-progress", "--parallel", PARALLEL, *more)
-    with leftovers.marked(stack) as environment:
-        if console.run_shown(argv, name=f"pulumi {verb}", env=environment):
+    with leftovers.marked(stack) as marked:
+        if console.run_shown(argv, name=f"pulumi {verb}", env={**marked, **environment}):
             done = {"up": "up", "destroy": "down"}[verb]
             again = f"`make {done}` goes on from here"
             raise console.StepError(f"{NAME}: {stack} is not {done}; the reason is said above. {again}.")

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pulumi
 
@@ -17,6 +17,9 @@ from infra.plan import plan_data, plan_text
 from infra.preflight import local_findings
 from infra.targets.base import Deployment
 
+# Hosts that the engine was told to leave alone, with --exclude: set by `make up`.
+_LEFT_ALONE: Final = "HEARTH_LEFT_ALONE"
+
 
 class HearthStack(pulumi.ComponentResource):
     """All resources of one environment."""
@@ -24,7 +27,8 @@ class HearthStack(pulumi.ComponentResource):
     def __init__(self, built: Built, root: Path) -> None:
         stack = built.plan.stack
         super().__init__("hearth:index:Stack", stack)
-        deployment = Deployment(PROJECT, stack, root, built.config, built.workloads, _secrets(built))
+        left_alone = frozenset(os.environ.get(_LEFT_ALONE, "").split(",")) - {""}
+        deployment = Deployment(PROJECT, stack, root, built.config, built.workloads, _secrets(built), left_alone)
         built.target.deploy(deployment, self)
         self.register_outputs({})
 

@@ -16,7 +16,7 @@ from infra.services.base import Workload
 @dataclass(frozen=True)
 class Deployment:
     """What a target is given: everything is decided. `secrets` maps secret names to Pulumi outputs;
-    `root` is the checkout, which relative paths of a local host start from.
+    `root` is the checkout, which relative paths of a local host start from; hosts that are `left_alone` aren't looked at.
     """
 
     project: str
@@ -25,6 +25,7 @@ class Deployment:
     config: StackConfig
     workloads: tuple[Workload, ...]
     secrets: Mapping[str, Any]
+    left_alone: frozenset[str] = frozenset()
 
 
 class Target(ABC):

@@ -87,6 +87,7 @@ MAY_IMPORT = {
         "infra.config",
         "infra.facts",
         "infra.fit",
+        "infra.hosts",
         "infra.observe",
         "infra.page",
         "infra.plan",
@@ -104,6 +105,14 @@ MAY_IMPORT = {
         "infra.targets.docker.connection",
         "infra.targets.docker.mapping",
         "infra.targets.docker.silence",
+    },
+    "infra.hosts": {
+        "infra.errors",
+        "infra.config",
+        "infra.pipeline",
+        "infra.targets.docker.connection",
+        "infra.targets.docker.declared",
+        "infra.targets.docker.mapping",
     },
     "infra.report": {
         "infra.errors",

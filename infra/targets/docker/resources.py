@@ -21,7 +21,7 @@ def declare_resources(deployment: Deployment, parent: pulumi.Resource) -> None:
     """Declare everything of every host, engines after those they wait for."""
     names = Names(deployment.project, deployment.stack)
     declared = sites(deployment.config, deployment.workloads, names, deployment.root)
-    connections = {host: site.connection for host, site in declared.items()}
+    connections = {host: site.connection for host, site in declared.items() if host not in deployment.left_alone}
     silencer = silencer_of(deployment.workloads, names, connections)
     hosts = {host: _Host(site, deployment, parent, silencer) for host, site in declared.items()}
     made: dict[str, pulumi.Input[pulumi.Resource]] = {}
@@ -73,7 +73,7 @@ class _Host:
             hooks=gate.hooks(workload, arguments["name"], connection, quiet),
         )
         made = docker.Container(declared.name, opts=pulumi.ResourceOptions.merge(self._options, options), **arguments)
-        if pulumi.runtime.is_dry_run():
+        if pulumi.runtime.is_dry_run() or self._site.host in self._deployment.left_alone:
             return made
         return gate.verify(workload, made, arguments["name"], connection)
 
