@@ -42,7 +42,7 @@ def test_what_is_still_deployed_on_a_host_is_left_alone_whether_it_is_declared_o
 
 def test_nothing_is_deployed_when_no_host_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     answering(monkeypatch, row("a", problem="no route"), row("b", is_chosen=False))
-    with pytest.raises(console.StepError, match="nothing can be deployed to prod. a: no route"):
+    with pytest.raises(console.StepError, match=r"nothing can be deployed to prod\. a: no route"):
         hosts.left_alone("prod", "a")
 
 
