@@ -8,6 +8,7 @@ import pytest
 
 from bootstrap import plugin
 from tests.integration import orphans
+from tests.integration.docker_hosts import DockerHost, docker_hosts
 from tests.integration.stacks import TestStack
 from tests.ports import free_ports
 from tests.tools import daemon_answers, require
@@ -26,6 +27,14 @@ def tools() -> None:
 
 def pytest_report_header() -> str:
     return f"docker plugin: {plugin.in_use()}"
+
+
+@pytest.fixture(scope="session")
+def hosts(tools: None) -> Iterator[dict[str, DockerHost]]:
+    """Three Docker hosts that are reached by ssh."""
+    del tools
+    with docker_hosts(("front", "gpu-1", "gpu-2")) as running:
+        yield running
 
 
 def local_values() -> dict[str, Any]:

@@ -24,7 +24,12 @@ _KINDS: Final = {
 def note(stack: str) -> None:
     """Write down that this process has a stack on the machine's daemon."""
     NOTES.mkdir(exist_ok=True)
-    _file(stack).write_text(json.dumps({"pid": os.getpid(), "began": _began(os.getpid())}))
+    _file(stack).write_text(json.dumps(owner()))
+
+
+def owner() -> dict[str, int | None]:
+    """Return what this process is known by, also when its pid is another's."""
+    return {"pid": os.getpid(), "began": _began(os.getpid())}
 
 
 def forget(stack: str) -> None:
@@ -34,7 +39,7 @@ def forget(stack: str) -> None:
 
 def remove() -> list[str]:
     """Remove what is left of noted stacks whose process has ended; return their names."""
-    found = [file.stem for file in sorted(NOTES.glob("*.json")) if not _is_owned(file)]
+    found = [file.stem for file in sorted(NOTES.glob("*.json")) if not is_owned(file)]
     for stack in found:
         remove_labelled(stack)
         forget(stack)
@@ -55,7 +60,8 @@ def _file(stack: str) -> Path:
     return NOTES / f"{stack}.json"
 
 
-def _is_owned(file: Path) -> bool:
+def is_owned(file: Path) -> bool:
+    """Whether the process that wrote a note still runs."""
     written = json.loads(file.read_text())
     return bool(_began(written["pid"]) == written["began"])
 

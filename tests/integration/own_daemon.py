@@ -1,7 +1,6 @@
 """A Docker daemon of a test's own, which may be stopped and started: the machine's daemon belongs to others.
 
-It has its own data, sockets and bridge, and borrows the images of the machine's daemon without copying their gigabytes:
-the metadata is copied, the layers are links. Links are all that it could ever remove of them.
+It has its own data, sockets and bridge, and borrows the images of the machine's daemon.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from tests.integration.borrowed_images import borrow_images
 from tests.integration.stacks import docker
 from tests.tools import require
 
@@ -55,7 +55,7 @@ class OwnDaemon:
         self._bridge = f"hearth-{secrets.token_hex(3)}"
         self._ran: subprocess.Popen[bytes] | None = None
         self.socket = f"unix://{folder / 'docker.sock'}"
-        self._borrow(Path(docker("info", "--format", "{{.DockerRootDir}}")))
+        borrow_images(folder / "data")
 
     def start(self) -> None:
         """Start it and wait until it answers; containers that should run are started by it."""
@@ -122,14 +122,3 @@ class OwnDaemon:
     def _mounts(self) -> list[str]:
         rows = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
         return sorted((row[1] for row in rows if row[1].startswith(f"{self._folder}/")), reverse=True)
-
-    def _borrow(self, root: Path) -> None:
-        data = self._folder / "data"
-        layers = data / "overlay2"
-        layers.mkdir(parents=True)
-        ignored = shutil.ignore_patterns("mounts", "tmp")
-        shutil.copytree(root / "image", data / "image", ignore=ignored)
-        shutil.copytree(root / "overlay2" / "l", layers / "l", symlinks=True)
-        for layer in (root / "overlay2").iterdir():
-            if layer.name != "l" and (layer / "link").exists():
-                (layers / layer.name).symlink_to(layer)
