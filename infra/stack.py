@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pulumi
 
@@ -16,6 +18,8 @@ from infra.pipeline import PROJECT, Built, build, missing_secret_finding, needed
 from infra.plan import plan_data, plan_text
 from infra.preflight import local_findings
 from infra.targets.base import Deployment
+
+_INTERRUPTED: Final = 130
 
 
 class HearthStack(pulumi.ComponentResource):
@@ -27,6 +31,11 @@ class HearthStack(pulumi.ComponentResource):
         deployment = Deployment(PROJECT, stack, root, built.config, built.workloads, _secrets(built))
         built.target.deploy(deployment, self)
         self.register_outputs({})
+
+
+def end_quietly_when_told() -> None:
+    """End without a traceback when the engine interrupts the program: an update has failed, and it says why itself."""
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(_INTERRUPTED))
 
 
 def load_and_plan(root: Path) -> Built:
