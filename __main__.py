@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pulumi
 
-from infra.stack import HearthStack, load_and_plan, outputs
+from infra.stack import HearthStack, end_quietly_when_told, load_and_plan, outputs
 
+end_quietly_when_told()
 root = Path(__file__).parent
 built = load_and_plan(root)
 HearthStack(built, root)

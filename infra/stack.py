@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +21,7 @@ from infra.targets.base import Deployment
 
 # Hosts that the engine was told to leave alone, with --exclude: set by `make up`.
 _LEFT_ALONE: Final = "HEARTH_LEFT_ALONE"
+_INTERRUPTED: Final = 130
 
 
 class HearthStack(pulumi.ComponentResource):
@@ -31,6 +34,11 @@ class HearthStack(pulumi.ComponentResource):
         deployment = Deployment(PROJECT, stack, root, built.config, built.workloads, _secrets(built), left_alone)
         built.target.deploy(deployment, self)
         self.register_outputs({})
+
+
+def end_quietly_when_told() -> None:
+    """End without a traceback when the engine interrupts the program: an update has failed, and it says why itself."""
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(_INTERRUPTED))
 
 
 def load_and_plan(root: Path) -> Built:
