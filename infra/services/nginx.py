@@ -160,13 +160,16 @@ def _balancer(context: Context) -> str:
     if not shared:
         return ""
     names = "|".join(reach.name for reach in shared)
-    # A fresh connection per request lets a name with several addresses spread the load request by request.
+    # A fresh connection per request lets a name with several addresses spread the load request by request. A replica that
+    # ends answers 500 for some seconds: the next is asked, also with POST (non_idempotent).
     return f"""
     server {{
         listen {BALANCER_PORT};
 
         location ~ ^/engines/(?<engines>{names})(?<path>/v1/.*)$ {{
             proxy_set_header Connection "";
+            proxy_next_upstream error timeout http_500 http_502 http_503 http_504 non_idempotent;
+            proxy_next_upstream_tries 3;
             proxy_pass http://$engines:{shared[0].port}$path$is_args$args;
         }}
     }}

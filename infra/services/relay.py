@@ -177,9 +177,9 @@ def _ways(addresses: Mapping[str, str], host: str, port: int, reaches: Sequence[
     """Yield one server for each name that is asked from here, and where its requests go."""
     for reach in reaches:
         servers = "".join(
-            f"        server {_HERE}:{PORT} weight={count};\n"
+            f"        server {_HERE}:{PORT} weight={count} max_fails=0;\n"
             if there == host
-            else f"        server {_shown(addresses[there])}:{port} weight={count};\n"
+            else f"        server {_shown(addresses[there])}:{port} weight={count} max_fails=0;\n"
             for there, count in sorted(reach.hosts.items())
         )
         default = " default_server" if reach.any_host else ""
@@ -197,8 +197,10 @@ def _shown(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-# Streams pass as they come, and connections are upgraded, as at the front door. A request whose engine went away before the
-# first byte of its answer is tried on the next host (non_idempotent: a completion is asked with POST).
+# Streams pass as they come, and connections are upgraded, as at the front door. What was not answered is tried on the next
+# host, completions too (they are asked with POST: non_idempotent). A vLLM that ends answers 500 for some seconds (seen with
+# 0.32: "cannot schedule new futures after shutdown"); a request that gives 500 everywhere mustn't take hosts out of service
+# for others (max_fails=0), so a host that is gone costs who comes to it a short time-out.
 _HEAD: Final = """# {generated}
 worker_processes auto;
 error_log /dev/stderr warn;
@@ -219,11 +221,12 @@ http {{
     proxy_temp_path /tmp/nginx-proxy;
     proxy_read_timeout {timeout_s};
     proxy_send_timeout {timeout_s};
-    proxy_connect_timeout 3s;
+    proxy_connect_timeout 2s;
     proxy_http_version 1.1;
     proxy_buffering off;
     proxy_request_buffering off;
-    proxy_next_upstream error timeout http_502 non_idempotent;
+    proxy_next_upstream error timeout http_500 http_502 http_503 http_504 non_idempotent;
+    proxy_next_upstream_tries 3;
 
     map $http_upgrade $connection_upgrade {{
         default upgrade;

@@ -88,8 +88,8 @@ class DockerHost:
     def heal(self) -> None:
         subprocess.run(["ip", "link", "set", self.link, "up"], check=True)
 
-    def boot(self, number: int, keys: Path) -> None:
-        """Start its sshd and its daemon, and wait until both answer."""
+    def boot(self, number: int, keys: Path) -> subprocess.Popen[bytes]:
+        """Start its sshd and its daemon, and return the latter when both answer."""
         self.folder.mkdir()
         borrow_images(self.folder / "docker")
         _keygen(self.folder / "host_key")
@@ -104,6 +104,7 @@ class DockerHost:
             assert started.poll() is None, f"{self.name} ended: {said}"
             assert time.monotonic() < deadline, f"{self.name} doesn't answer: {said}"
             time.sleep(0.2)
+        return started
 
 
 @contextlib.contextmanager
@@ -117,10 +118,13 @@ def docker_hosts(names: Sequence[str]) -> Iterator[dict[str, DockerHost]]:
     NOTES.mkdir(exist_ok=True)
     note = NOTES / f"{own}.json"
     note.write_text(json.dumps({**orphans.owner(), "folder": str(folder), "hosts": len(names)}))
+    daemons: list[subprocess.Popen[bytes]] = []
     try:
-        yield _made(own, folder, names)
+        yield _made(own, folder, names, daemons)
     finally:
         _remove(note)
+        for daemon in daemons:
+            daemon.wait(timeout=30)
 
 
 def remove_orphans() -> list[str]:
@@ -131,7 +135,9 @@ def remove_orphans() -> list[str]:
     return [note.stem for note in found]
 
 
-def _made(own: str, folder: Path, names: Sequence[str]) -> dict[str, DockerHost]:
+def _made(
+    own: str, folder: Path, names: Sequence[str], daemons: list[subprocess.Popen[bytes]]
+) -> dict[str, DockerHost]:
     bridge = f"hh{own}"
     net = _free_net()
     _ip("link", "add", bridge, "type", "bridge")
@@ -155,7 +161,7 @@ def _made(own: str, folder: Path, names: Sequence[str]) -> dict[str, DockerHost]
             _ip("-n", host.namespace, *command.split())
         _ip("-n", host.namespace, "route", "add", "default", "via", f"{net}.1")
     with ThreadPoolExecutor(len(hosts)) as pool:
-        list(pool.map(lambda item: item[1].boot(item[0], folder / "key.pub"), enumerate(hosts.values())))
+        daemons += pool.map(lambda item: item[1].boot(item[0], folder / "key.pub"), enumerate(hosts.values()))
     known.write_text("".join(f"{host.address} {(host.folder / 'host_key.pub').read_text()}" for host in hosts.values()))
     return hosts
 

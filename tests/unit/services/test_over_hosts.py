@@ -61,7 +61,7 @@ def test_an_engine_elsewhere_publishes_nothing_and_is_asked_through_its_hosts_re
     front, gpu = relays(built)["front"], relays(built)["gpu-a"]
     assert [(port.address, port.host_port) for port in gpu.published] == [("10.0.0.11", 9470)]
     assert "coder" in front.answers_for
-    assert "server 10.0.0.11:9470 weight=1;" in text_of(front)
+    assert "server 10.0.0.11:9470 weight=1 max_fails=0;" in text_of(front)
     assert "10.0.0.1 front;" in text_of(gpu)
     # Its API, its entry point's metrics, and the exporters of its host.
     assert allowed(gpu) == {
@@ -118,7 +118,10 @@ def test_replicas_on_several_hosts_share_a_name_that_the_relay_deals_out() -> No
     assert {one.aliases for one in engines.values()} == {("chat.here",)}
     front = text_of(relays(built)["front"])
     assert re.findall(r"upstream chat_8000 {\n((?: +server .*\n)+)", front) == [
-        "".join(f"        server 10.0.0.{last}:9470 weight={weight};\n" for last, weight in ((11, 2), (12, 1), (13, 1)))
+        "".join(
+            f"        server 10.0.0.{last}:9470 weight={weight} max_fails=0;\n"
+            for last, weight in ((11, 2), (12, 1), (13, 1))
+        )
     ]
     assert '"front chat:8000" chat.here:8000;' in text_of(relays(built)["gpu-b"])
 
@@ -126,7 +129,7 @@ def test_replicas_on_several_hosts_share_a_name_that_the_relay_deals_out() -> No
 def test_replicas_beside_the_balancer_have_their_share_too() -> None:
     built, _ = stack(models={"chat": {**ENGINE, "replicas": 4, "spread": "host"}}, edge={"place": "gpu-a"})
     relay = text_of(relays(built)["gpu-a"])
-    assert "server 127.0.0.1:9470 weight=2;" in relay
+    assert "server 127.0.0.1:9470 weight=2 max_fails=0;" in relay
     assert '"gpu-a chat:8000" chat.here:8000;' in relay
     assert "127.0.0.1 gpu-a;" in relay
 
