@@ -117,8 +117,7 @@ def _up(options: argparse.Namespace) -> int:
     stack.ensure_secrets(options.stack)
     leftovers.clear(options.stack)
     stack.check(options.stack)
-    left = hosts.left_alone(options.stack, options.hosts)
-    stack.up(options.stack, left)
+    left = _deploy(options)
     hosts.require_whole(options.stack, left)
     outputs = stack.outputs(options.stack)
     if left.hosts:
@@ -128,6 +127,20 @@ def _up(options: argparse.Namespace) -> int:
     console.done("up", f"{options.stack} runs, after {time.monotonic() - started:.0f} s in all")
     access.tell(options.stack, outputs)
     return 0
+
+
+def _deploy(options: argparse.Namespace) -> hosts.Left:
+    """Deploy to the hosts that answer. One that is lost meanwhile fails the engine's refresh of all: it goes on without."""
+    left = hosts.left_alone(options.stack, options.hosts)
+    try:
+        stack.up(options.stack, left)
+    except console.StepError:
+        now = hosts.left_alone(options.stack, options.hosts)
+        if set(now.problems) <= set(left.problems):
+            raise
+        stack.up(options.stack, now)
+        return now
+    return left
 
 
 def _down(options: argparse.Namespace) -> int:

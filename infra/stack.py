@@ -73,6 +73,8 @@ def outputs(built: Built) -> Mapping[str, Any]:
         workload.instance: f"http://{port.address}:{port.host_port}"
         for workload in built.workloads
         for port in workload.published
+        # Only the stack's own hosts are let in there.
+        if workload.service != "relay"
     }
     front = exposed[fronts[0].instance] if fronts else ""
     secrets = _secrets(built)
