@@ -51,7 +51,10 @@ class Answers(BaseHTTPRequestHandler):
 
 
 def main(port: int, behaviour: str) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     print(f"program {os.getpid()} starts", flush=True)
+    if behaviour == "held":
+        signal.sigwait({signal.SIGUSR1})
     if behaviour == "bad flag":
         print("vllm: error: unrecognized arguments: --swap-space 4", file=sys.stderr, flush=True)
         sys.exit(2)

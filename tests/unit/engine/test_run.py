@@ -200,12 +200,14 @@ def test_what_does_not_stop_is_killed_in_time(supervise: Supervise) -> None:
 
 
 def test_two_on_one_device_start_one_after_the_other(supervise: Supervise) -> None:
-    one, two = supervise("serves", name="one"), supervise("serves", name="two")
-    for each in (one, two):
+    first = supervise("held", name="one")
+    first.until_printed("program ")
+    second = supervise("serves", name="two")
+    second.until_printed("waits until one has started")
+    os.kill(first.program(), signal.SIGUSR1)
+    for each in (first, second):
         each.until_state("running")
-    first, second = sorted((one, two), key=lambda each: each.printed("serving after"))
     assert first.printed("serving after") <= second.printed("program ")
-    assert any(f"waits until {first.settings['instance']} has started" in text for _, text in second.lines)
 
 
 def test_one_that_dies_at_its_start_lets_the_next_one_go(supervise: Supervise) -> None:
