@@ -4,7 +4,7 @@ BOOT := python3 -m bootstrap
 RUN := . .hearth/env.sh &&
 
 .DEFAULT_GOAL := help
-.PHONY: help up down purge preview drift observe report silence doctor env images check test golden bench bench-plan accuracy clean dev-tools left-by-killed-tests
+.PHONY: help up down purge preview drift repair observe report silence doctor env images check test golden bench bench-plan accuracy clean dev-tools left-by-killed-tests
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,8 +21,11 @@ purge: ## remove what was deployed and its data, after asking (YES=1: without)
 preview: ## show what up would change
 	@$(BOOT) preview --stack $(STACK)
 
-drift: ## compare what runs with what is declared (the command itself ends with 7 on drift)
-	@$(BOOT) drift --stack $(STACK)
+drift: ## compare what runs on every host with what is declared; ends with 7 on drift (EXPLAIN=1, JSON=1, MARKDOWN=FILE)
+	@$(BOOT) drift --stack $(STACK) $(if $(EXPLAIN),--explain) $(if $(JSON),--json) $(if $(MARKDOWN),--markdown $(MARKDOWN))
+
+repair: ## make anew what differs, also what `up` would leave as it is
+	@$(BOOT) repair --stack $(STACK)
 
 observe: ## compare what engines of STACK report with the plan (SAVE=1: keep it in calibration.json)
 	@$(RUN) python -m infra observe --stack $(STACK) $(if $(SAVE),--save) $(if $(JSON),--json)

@@ -40,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = commands.add_parser(name, help=description, description=description)
         command.add_argument("--stack", default="local", help="name of the stack (default: local)")
         command.add_argument("--yes", action="store_true", help="purge: don't ask")
-        command.add_argument("--json", action="store_true", help="doctor: machine-readable output")
+        command.add_argument("--json", action="store_true", help="doctor, drift: machine-readable output")
+        command.add_argument("--markdown", default="", metavar="FILE", help="drift: write the report as Markdown, too")
+        command.add_argument("--explain", action="store_true", help="drift: say who wins, and how to repair or adopt")
         command.add_argument("--hosts", default="", help="up: hosts and groups to deploy to, as in gpu,!gpu-c")
         command.add_argument("--dev", action="store_true", help="prepare: what tests need, too")
     options = parser.parse_args(arguments)
@@ -185,10 +187,28 @@ def _preview(options: argparse.Namespace) -> int:
 def _drift(options: argparse.Namespace) -> int:
     _prepare_preview()
     stack.ensure(options.stack)
-    code = stack.show(options.stack, "preview", "--refresh", "--expect-no-changes", "--diff")
-    verdict = {0: "what runs is what is declared", stack.DRIFT: f"drift: exit code {stack.DRIFT}; `make up` repairs it"}
-    print(verdict.get(code, f"the check itself failed: exit code {code}"))
-    return code
+    return stack.drift(options.stack, *(["--explain"] if options.explain else []), *_output_of(options))
+
+
+def _repair(options: argparse.Namespace) -> int:
+    """Make anew what differs, also where the engine alone would leave it; what isn't declared is nobody's to remove."""
+    _prepare_preview()
+    stack.ensure(options.stack)
+    before = stack.drifted(options.stack)["differences"]
+    if before:
+        replaced = sorted({one["urn"] for one in before if one["wins"] == "seen" and one["urn"]})
+        stack.up(options.stack, replaced=replaced)
+    left = stack.drifted(options.stack)["differences"]
+    for one in left:
+        print(f"{one['host']}: {one['what']}: {one['aspect']}: {one['seen']}. {one['repair']}.")
+    verdict = f"{len(before)} differences, {len(left)} are left" if before else "what runs is what is declared"
+    console.done("repair", f"{options.stack}: {verdict}")
+    return stack.DRIFT if left else 0
+
+
+def _output_of(options: argparse.Namespace) -> list[str]:
+    markdown = ["--markdown", options.markdown] if options.markdown else []
+    return [*(["--json"] if options.json else []), *markdown]
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -215,6 +235,7 @@ _COMMANDS: Final[dict[str, tuple[Callable[[argparse.Namespace], int], str]]] = {
     "purge": (_purge, "remove what was deployed and its data"),
     "preview": (_preview, "show what up would change"),
     "drift": (_drift, "compare what runs with what is declared; exit code 7 when they differ"),
+    "repair": (_repair, "make anew what runs otherwise than declared"),
     "doctor": (_doctor, "say what is missing, and why"),
     "env": (_env, "print the variables that plain pulumi commands need"),
     "stop-docker": (_stop_docker, "stop the Docker daemon, if Hearth started it"),

@@ -7,6 +7,8 @@ import json
 import os
 import re
 import secrets
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -110,18 +112,41 @@ def check(stack: str) -> None:
         raise console.StepError(f"{NAME}: nothing was created. Mend what is said above.")
 
 
+def drift(stack: str, *arguments: str) -> int:
+    """Compare what runs with what is declared, and return the exit code: DRIFT when they differ."""
+    code = console.run_shown(_infra("drift", stack, *arguments), env=paths.environment())
+    if code not in {0, DRIFT}:
+        print(f"the check itself failed: exit code {code}", file=sys.stderr)
+    return code
+
+
+def drifted(stack: str) -> dict[str, Any]:
+    """Return what differs, as `python -m infra drift --json` tells it.
+
+    Raises StepError when it couldn't be found out.
+    """
+    argv = [*_infra("drift", stack, "--json")]
+    ran = subprocess.run(argv, cwd=paths.ROOT, env=paths.environment(), stdout=subprocess.PIPE, text=True, check=False)
+    if ran.returncode not in {0, DRIFT}:
+        raise console.StepError(
+            f"drift: what runs can't be compared (exit code {ran.returncode}). `make doctor` says more."
+        )
+    report: dict[str, Any] = json.loads(ran.stdout)
+    return report
+
+
 def show(stack: str, *arguments: str) -> int:
     """Run a Pulumi command that people want to see, and say which docker plugin it uses."""
     print(f"docker plugin: {plugin.in_use()}", flush=True)
     return console.run_shown(pulumi(stack, *arguments), env=paths.environment())
 
 
-def up(stack: str, left: hosts.Left = hosts.Left()) -> None:  # noqa: B008 - frozen, and empty
-    """Deploy, but for the hosts that are left alone; what was changed by hand is repaired.
+def up(stack: str, left: hosts.Left = hosts.Left(), *, replaced: Sequence[str] = ()) -> None:  # noqa: B008 - frozen, empty
+    """Deploy, but for the hosts that are left alone; what was changed by hand is repaired, where the engine sees it.
 
-    What fails on one host stops only what comes after it.
+    What fails on one host stops only what comes after it. Resources that are `replaced` are made anew in any case.
     """
-    more = ["--refresh", "--continue-on-error"]
+    more = ["--refresh", "--continue-on-error", *(part for urn in replaced for part in ("--replace", urn))]
     if left.hosts:
         state = json.loads(console.answer(pulumi(stack, "stack", "export"), env=paths.environment()))
         more += [part for urn in left.excluded(state) for part in ("--exclude", urn)]

@@ -133,6 +133,12 @@ def _report(arguments: Sequence[str]) -> int:
     return main_report(arguments)
 
 
+def _drift(arguments: Sequence[str]) -> int:
+    from infra.drift import main_drift  # noqa: PLC0415
+
+    return main_drift(arguments)
+
+
 def _hosts(arguments: Sequence[str]) -> int:
     from infra.hosts import main_hosts  # noqa: PLC0415
 
@@ -206,6 +212,7 @@ _COMMANDS: Final[dict[str, tuple[Command, str]]] = {
 _ALONE: Final[dict[str, tuple[Callable[[Sequence[str]], int], str]]] = {
     "fit": (_fit, "say whether one model starts on one kind of card, and what to change"),
     "facts": (_facts, "read cards, cores, memory and disks of live hosts as inventory"),
+    "drift": (_drift, "compare what runs on every host with what is declared"),
     "hosts": (_hosts, "say which hosts of a stack answer, and what runs on each"),
     "observe": (_observe, "say what running engines report, against the plan; --save keeps it for the next plan"),
     "upgrade": (_upgrade, "say what another version of vLLM would mean for a stack; nothing is touched"),

@@ -96,7 +96,8 @@ class _Tunnel:
         self._listener.bind(path)
         self._listener.listen()
         self.address = f"unix://{path}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
         return self
 
     def __exit__(
@@ -105,6 +106,7 @@ class _Tunnel:
         # Closing alone doesn't wake who waits in accept.
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._accepting.join()
         for ssh in self._running:
             ssh.terminate()
         for ssh in self._running:

@@ -32,6 +32,10 @@ class Declared:
     kind: str
     arguments: Mapping[str, Any]
 
+    def urn(self, project: str, stack: str) -> str:
+        """Return the name by which the engine knows it."""
+        return f"urn:pulumi:{stack}::{project}::{COMPONENT}${self.kind}::{self.name}"
+
 
 @dataclass(frozen=True)
 class Site:
@@ -56,8 +60,7 @@ class Site:
 
     def urns(self, project: str, stack: str) -> tuple[str, ...]:
         """Return the names by which the engine's --target and --exclude know this host's resources."""
-        prefix = f"urn:pulumi:{stack}::{project}::{COMPONENT}$"
-        return tuple(f"{prefix}{resource.kind}::{resource.name}" for resource in self.resources())
+        return tuple(resource.urn(project, stack) for resource in self.resources())
 
 
 def sites(config: StackConfig, workloads: Sequence[Workload], names: Names, root: Path) -> dict[str, Site]:

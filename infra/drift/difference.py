@@ -1,0 +1,40 @@
+"""One difference between what is declared and what runs, and what becomes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Wins(StrEnum):
+    """Who wins at the next `up`."""
+
+    DECLARED = "the declaration: `make up` repairs it"
+    SEEN = "what runs: `up` doesn't read it back, and leaves it until the container is replaced"
+    NOBODY = "nobody: Hearth doesn't touch what it hasn't declared"
+
+
+@dataclass(frozen=True, order=True)
+class Difference:
+    """What differs on a host. `what` is a container, image, network or card; `declared` and `seen` never hold a secret.
+
+    `urn` is the resource by which the engine can be told to replace it; `adopt` is the edit that makes what runs the
+    declaration, empty where there is none.
+    """
+
+    host: str
+    what: str
+    aspect: str
+    declared: str
+    seen: str
+    wins: Wins = Wins.SEEN
+    urn: str = ""
+    adopt: str = ""
+
+    def repair(self, stack: str) -> str:
+        """Return the command that makes what runs as declared again."""
+        if self.wins is Wins.DECLARED:
+            return f"make up STACK={stack}"
+        if self.urn:
+            return f"pulumi up --stack {stack} --replace '{self.urn}'"
+        return f"remove it on {self.host} by hand"

@@ -1,0 +1,159 @@
+"""Asks one host's daemon for all that a stack has there, and compares."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from infra.config.inventory import Host
+from infra.drift.containers import NOTHING, compare
+from infra.drift.difference import Difference, Wins
+from infra.drift.files import files
+from infra.facts.host import HostFacts, collect
+from infra.pipeline import PROJECT
+from infra.services.base import Workload
+from infra.targets.docker.connection import UnreachableError
+from infra.targets.docker.declared import Declared, Site
+from infra.targets.docker.mapping import Names
+
+if TYPE_CHECKING:
+    import docker
+
+_ENGINE_SETTINGS: Final = "/etc/hearth/engine.json"
+_ADOPT_ENVIRONMENT: Final = "write it in environment: of that service or model"
+_LASTING: Final = ("GPU-", "MIG-")
+
+
+@dataclass(frozen=True)
+class HostAnswer:
+    """What differs on one host; with a `problem` it couldn't be asked, and nothing is known."""
+
+    host: str
+    differences: tuple[Difference, ...] = ()
+    problem: str = ""
+
+
+def ask_host(site: Site, stack: str, about: Host, secrets: Mapping[str, str] | None) -> HostAnswer:
+    """Compare one host. `about` is what the inventory says of it, `secrets` the values of secrets where they can be read."""
+    import docker  # noqa: PLC0415 - a preview never asks
+
+    try:
+        with site.connection.client() as client:
+            found = [
+                *_containers(client, site, stack, secrets),
+                *_strangers(client, site, stack),
+                *_places(client, site, stack),
+            ]
+    except (UnreachableError, docker.errors.DockerException, OSError) as error:
+        return HostAnswer(site.host, problem=str(error))
+    if about.gpus:
+        found += card_differences(site.host, about, collect(about.connection, ssh_options=about.ssh_options))
+    return HostAnswer(site.host, tuple(sorted(found)))
+
+
+def _containers(
+    client: docker.DockerClient, site: Site, stack: str, secrets: Mapping[str, str] | None
+) -> Iterator[Difference]:
+    import docker  # noqa: PLC0415 - a preview never asks
+
+    images = {reference: _image(client, reference) for reference in site.images}
+    workloads = {workload.instance: workload for workload in site.workloads}
+    for instance, declared in site.containers.items():
+        urn = declared.urn(PROJECT, stack)
+        try:
+            seen = client.api.inspect_container(declared.arguments["name"])
+        except docker.errors.NotFound:
+            # `docker container prune` takes a step that has ended; the engine says whether it is made again.
+            if declared.arguments["must_run"]:
+                yield Difference(site.host, instance, "container", "there", "not there", Wins.DECLARED, urn)
+            continue
+        image = images.get(seen["Image"]) or _image(client, seen["Image"])
+        found = [
+            *compare(declared.arguments, seen, image, images[declared.arguments["image"]]),
+            *files(client, seen["Id"], declared.arguments, secrets),
+            *_flags(client, seen, workloads[instance]),
+        ]
+        for aspect, wanted, there, wins in found:
+            adopt = _ADOPT_ENVIRONMENT if aspect.startswith("environment ") else ""
+            yield Difference(site.host, instance, aspect, wanted, there, wins, urn, adopt)
+
+
+def _image(client: docker.DockerClient, reference: str) -> Mapping[str, Any]:
+    import docker  # noqa: PLC0415 - a preview never asks
+
+    try:
+        image: Mapping[str, Any] = client.api.inspect_image(reference)
+    except docker.errors.NotFound:
+        return {}
+    return image
+
+
+def _flags(
+    client: docker.DockerClient, seen: Mapping[str, Any], workload: Workload
+) -> Iterator[tuple[str, str, str, Wins]]:
+    """The flags that a running engine was really started with."""
+    settings = next((file.content for file in workload.files if file.path == _ENGINE_SETTINGS), None)
+    if settings is None or not seen["State"]["Running"] or seen["State"]["Paused"]:
+        return
+    wanted = " ".join(json.loads(settings)["command"])
+    listed = client.api.top(seen["Id"], ps_args="-eo pid,args")["Processes"] or ()
+    there = [command[command.index("vllm serve") :] for *_, command in listed if "vllm serve" in command]
+    if there and wanted not in there:
+        yield "engine flags in effect", wanted, there[0], Wins.SEEN
+
+
+def _strangers(client: docker.DockerClient, site: Site, stack: str) -> Iterator[Difference]:
+    """Containers that look as if they were the stack's, and aren't declared."""
+    names = Names(PROJECT, stack)
+    declared = {f"/{one.arguments['name']}" for one in site.containers.values()}
+    for one in client.api.containers(all=True):
+        own_names = set(one["Names"] or ())
+        if own_names & declared:
+            continue
+        signs = [
+            sign
+            for sign, is_there in (
+                (f"label {PROJECT}.stack={stack}", (one["Labels"] or {}).get(f"{PROJECT}.stack") == stack),
+                ("the stack's network", names.network in (one["NetworkSettings"]["Networks"] or {})),
+                ("a name like the stack's", any(name.startswith(f"/{names.of('')}") for name in own_names)),
+            )
+            if is_there
+        ]
+        if signs:
+            name = min(own_names, default=one["Id"][:12]).lstrip("/")
+            yield Difference(site.host, name, "container", NOTHING, f"there, with {', '.join(signs)}", Wins.NOBODY)
+
+
+def _places(client: docker.DockerClient, site: Site, stack: str) -> Iterator[Difference]:
+    """The network and the volumes, where they are gone."""
+    import docker  # noqa: PLC0415 - a preview never asks
+
+    def gone(resource: Declared, kind: str, inspect: Any) -> Iterator[Difference]:
+        try:
+            inspect(resource.arguments["name"])
+        except docker.errors.NotFound:
+            urn = resource.urn(PROJECT, stack)
+            yield Difference(site.host, resource.arguments["name"], kind, "there", "not there", Wins.DECLARED, urn)
+
+    yield from gone(site.network, "network", client.api.inspect_network)
+    for volume in site.volumes.values():
+        yield from gone(volume, "volume", client.api.inspect_volume)
+
+
+def card_differences(host: str, about: Host, facts: HostFacts) -> Iterator[Difference]:
+    """Cards whose UUIDs the inventory has otherwise, and another driver."""
+    adopt = "python -m infra facts --inventory FILE --write"
+    if not facts.is_known:
+        yield Difference(host, "cards", "answer", "known", str(facts.findings[0].problem), Wins.NOBODY)
+        return
+    wanted = {gpu.id for gpu in about.gpus if gpu.id.startswith(_LASTING)}
+    there: Sequence[str] = [card.id for card in facts.cards]
+    for card in sorted(wanted - set(there)):
+        yield Difference(host, card, "card", "there", "not there", Wins.NOBODY, adopt=adopt)
+    for card in sorted(set(there) - wanted) if wanted else ():
+        yield Difference(host, card, "card", NOTHING, "there", Wins.NOBODY, adopt=adopt)
+    driver = next((card.driver for card in facts.cards if card.driver), None)
+    if about.driver is not None and driver is not None and about.driver != driver:
+        yield Difference(host, "cards", "driver", about.driver, driver, Wins.NOBODY, adopt=adopt)
