@@ -196,8 +196,11 @@ def _repair(options: argparse.Namespace) -> int:
     stack.ensure(options.stack)
     before = stack.drifted(options.stack)["differences"]
     if before:
-        replaced = sorted({one["urn"] for one in before if one["wins"] == "seen" and one["urn"]})
-        stack.up(options.stack, replaced=replaced)
+        namesakes = {one["urn"] for one in before if one["wins"] == "namesake"}
+        if namesakes:
+            stack.drift(options.stack, "--remove-namesakes")
+        replaced = {one["urn"] for one in before if one["wins"] == "seen" and one["urn"]} - namesakes
+        stack.up(options.stack, replaced=sorted(replaced))
     left = stack.drifted(options.stack)["differences"]
     for one in left:
         print(f"{one['host']}: {one['what']}: {one['aspect']}: {one['seen']}. {one['repair']}.")

@@ -17,11 +17,12 @@ from typing import Final
 
 from infra.config.load import nearest, read_stack_file
 from infra.drift.difference import Difference
-from infra.drift.engine import EngineError, ask_engine
-from infra.drift.hosts import HostAnswer, ask_host
+from infra.drift.engine import EngineError, ask_engine, known_ids
+from infra.drift.hosts import HostAnswer, Known, ask_host, namesakes
 from infra.drift.report import Report, markdown, text
 from infra.errors import Severity
 from infra.pipeline import PROJECT, Built, build
+from infra.targets.docker.connection import UnreachableError
 from infra.targets.docker.declared import Site, sites
 from infra.targets.docker.mapping import Names
 
@@ -47,6 +48,8 @@ def main_drift(arguments: Sequence[str]) -> int:
     if unknown:
         return 1
     chosen = [site for name, site in parts.items() if name in (options.host or parts)]
+    if options.remove_namesakes:
+        return _remove_namesakes(chosen, options.stack)
     report = _asked(built, chosen, options.stack, with_engine=options.engine and not options.host)
     if options.markdown is not None:
         _write(options.markdown, markdown(report))
@@ -73,18 +76,22 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         help="have the engine refresh and preview as well (default yes, unless --host is given)",
     )
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the report as Markdown, too; - prints it")
+    parser.add_argument(
+        "--remove-namesakes",
+        action="store_true",
+        help="instead remove containers that took the name of one of the stack's, so that `up` can make it again",
+    )
     parser.add_argument("--json", action="store_true", help="machine-readable output")
     return parser.parse_args(arguments)
 
 
 def _asked(built: Built, chosen: Sequence[Site], stack: str, *, with_engine: bool) -> Report:
-    secrets = _secrets(stack)
     hosts = built.config.inventory.hosts
     with ThreadPoolExecutor(_AT_ONCE + 1) as pool:
+        secrets = pool.submit(_secrets, stack)
+        known = Known(stack, known_ids(stack), secrets.result())
         engine: Future[tuple[Difference, ...]] | None = pool.submit(ask_engine, stack) if with_engine else None
-        answers: list[HostAnswer] = list(
-            pool.map(lambda site: ask_host(site, stack, hosts[site.host], secrets), chosen)
-        )
+        answers: list[HostAnswer] = list(pool.map(lambda site: ask_host(site, known, hosts[site.host]), chosen))
         problems = {answer.host: answer.problem for answer in answers if answer.problem}
         found = [difference for answer in answers for difference in answer.differences]
         try:
@@ -92,10 +99,22 @@ def _asked(built: Built, chosen: Sequence[Site], stack: str, *, with_engine: boo
         except EngineError as error:
             told, problems = (), {**problems, "engine": str(error)}
     # What hosts say of a resource is more exact than what the engine would do with it.
-    known = {one.urn for one in found}
-    found += [one for one in told if one.urn not in known]
-    uncompared = () if secrets is not None else ("values of secrets: the stack's passphrase isn't at hand",)
+    exact = {one.urn for one in found}
+    found += [one for one in told if one.urn not in exact]
+    uncompared = () if known.secrets is not None else ("values of secrets: the stack's passphrase isn't at hand",)
     return Report(stack, tuple(site.host for site in chosen), tuple(sorted(found)), problems, uncompared)
+
+
+def _remove_namesakes(chosen: Sequence[Site], stack: str) -> int:
+    known, problems = Known(stack, known_ids(stack), None), 0
+    for site in chosen:
+        try:
+            for host, name in namesakes(site, known):
+                print(f"{host}: removed {name}")
+        except UnreachableError as error:
+            problems += 1
+            print(f"error: {error}", file=sys.stderr)
+    return int(problems > 0)
 
 
 def _secrets(stack: str) -> dict[str, str] | None:

@@ -11,6 +11,7 @@ class Wins(StrEnum):
 
     DECLARED = "the declaration: `make up` repairs it"
     SEEN = "what runs: `up` doesn't read it back, and leaves it until the container is replaced"
+    NAMESAKE = "nobody: `up` fails while the name is taken"
     NOBODY = "nobody: Hearth doesn't touch what it hasn't declared"
 
 
@@ -35,6 +36,8 @@ class Difference:
         """Return the command that makes what runs as declared again."""
         if self.wins is Wins.DECLARED:
             return f"make up STACK={stack}"
+        if self.wins is Wins.NAMESAKE:
+            return f"python -m infra drift --stack {stack} --remove-namesakes, then make up STACK={stack}"
         if self.urn:
             return f"pulumi up --stack {stack} --replace '{self.urn}'"
         return f"remove it on {self.host} by hand"

@@ -45,6 +45,18 @@ def ask_engine(stack: str) -> tuple[Difference, ...]:
     return tuple(sorted(differences(json.loads(ran.stdout))))
 
 
+def known_ids(stack: str) -> dict[str, str]:
+    """Return the ids of the resources that the engine made, by urn; none where it has no state."""
+    argv = ["pulumi", "stack", "export", "--stack", stack, "--non-interactive"]
+    try:
+        ran = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    state = json.loads(ran.stdout) if ran.returncode == 0 else {}
+    resources = (state.get("deployment") or {}).get("resources") or ()
+    return {one["urn"]: str(one.get("id", "")) for one in resources}
+
+
 def differences(preview: Mapping[str, Any]) -> Iterator[Difference]:
     """Return what a preview's JSON would change, without any value: inputs may hold secrets."""
     for step in preview.get("steps") or ():

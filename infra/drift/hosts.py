@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _ENGINE_SETTINGS: Final = "/etc/hearth/engine.json"
 _ADOPT_ENVIRONMENT: Final = "write it in environment: of that service or model"
+_ID_DIGITS: Final = 12
 _LASTING: Final = ("GPU-", "MIG-")
 
 
@@ -35,16 +36,25 @@ class HostAnswer:
     problem: str = ""
 
 
-def ask_host(site: Site, stack: str, about: Host, secrets: Mapping[str, str] | None) -> HostAnswer:
-    """Compare one host. `about` is what the inventory says of it, `secrets` the values of secrets where they can be read."""
+@dataclass(frozen=True)
+class Known:
+    """What the engine knows: ids of what it made by urn, and values of secrets by name (None: they can't be read)."""
+
+    stack: str
+    ids: Mapping[str, str]
+    secrets: Mapping[str, str] | None
+
+
+def ask_host(site: Site, known: Known, about: Host) -> HostAnswer:
+    """Compare one host. `about` is what the inventory says of it."""
     import docker  # noqa: PLC0415 - a preview never asks
 
     try:
         with site.connection.client() as client:
             found = [
-                *_containers(client, site, stack, secrets),
-                *_strangers(client, site, stack),
-                *_places(client, site, stack),
+                *_containers(client, site, known),
+                *_strangers(client, site, known.stack),
+                *_places(client, site, known.stack),
             ]
     except (UnreachableError, docker.errors.DockerException, OSError) as error:
         return HostAnswer(site.host, problem=str(error))
@@ -53,15 +63,35 @@ def ask_host(site: Site, stack: str, about: Host, secrets: Mapping[str, str] | N
     return HostAnswer(site.host, tuple(sorted(found)))
 
 
-def _containers(
-    client: docker.DockerClient, site: Site, stack: str, secrets: Mapping[str, str] | None
-) -> Iterator[Difference]:
+def namesakes(site: Site, known: Known) -> Iterator[tuple[str, str]]:
+    """Remove containers that have the name of one of the stack's and aren't the engine's; yield host and name of each.
+
+    Raises UnreachableError when the host can't be asked.
+    """
+    import docker  # noqa: PLC0415 - a preview never asks
+
+    with site.connection.client() as client:
+        for declared in site.containers.values():
+            try:
+                seen = client.api.inspect_container(declared.arguments["name"])
+            except docker.errors.NotFound:
+                continue
+            if _is_namesake(declared.urn(PROJECT, known.stack), seen, known):
+                client.api.remove_container(seen["Id"], force=True)
+                yield site.host, declared.arguments["name"]
+
+
+def _is_namesake(urn: str, seen: Mapping[str, Any], known: Known) -> bool:
+    return bool(known.ids) and known.ids.get(urn) != seen["Id"]
+
+
+def _containers(client: docker.DockerClient, site: Site, known: Known) -> Iterator[Difference]:
     import docker  # noqa: PLC0415 - a preview never asks
 
     images = {reference: _image(client, reference) for reference in site.images}
     workloads = {workload.instance: workload for workload in site.workloads}
     for instance, declared in site.containers.items():
-        urn = declared.urn(PROJECT, stack)
+        urn = declared.urn(PROJECT, known.stack)
         try:
             seen = client.api.inspect_container(declared.arguments["name"])
         except docker.errors.NotFound:
@@ -69,10 +99,13 @@ def _containers(
             if declared.arguments["must_run"]:
                 yield Difference(site.host, instance, "container", "there", "not there", Wins.DECLARED, urn)
             continue
+        if _is_namesake(urn, seen, known):
+            other = f"another of its name ({seen['Id'][:_ID_DIGITS]})"
+            yield Difference(site.host, instance, "container", "the one that was made", other, Wins.NAMESAKE, urn)
         image = images.get(seen["Image"]) or _image(client, seen["Image"])
         found = [
             *compare(declared.arguments, seen, image, images[declared.arguments["image"]]),
-            *files(client, seen["Id"], declared.arguments, secrets),
+            *files(client, seen["Id"], declared.arguments, known.secrets),
             *_flags(client, seen, workloads[instance]),
         ]
         for aspect, wanted, there, wins in found:
@@ -122,7 +155,7 @@ def _strangers(client: docker.DockerClient, site: Site, stack: str) -> Iterator[
             if is_there
         ]
         if signs:
-            name = min(own_names, default=one["Id"][:12]).lstrip("/")
+            name = min(own_names, default=one["Id"][:_ID_DIGITS]).lstrip("/")
             yield Difference(site.host, name, "container", NOTHING, f"there, with {', '.join(signs)}", Wins.NOBODY)
 
 

@@ -96,7 +96,7 @@ def by_hand(stack: TestStack) -> None:
     docker("exec", name(stack, "litellm"), "sh", "-c", "echo other > /run/secrets/hearth/ENGINE_KEY")
     docker("exec", "-u", "0", name(stack, "prometheus"), "rm", "/etc/prometheus/rules/hearth.yml")
     recreated(stack, "blackbox-exporter")
-    edit = 's/--max-num-seqs [0-9]*/&/; s/"--port"/"--max-logprobs","7","--port"/'
+    edit = 's/"--port"/"--max-logprobs","7","--port"/'
     docker("exec", name(stack, "tiny-coder"), "sed", "-i", edit, "/etc/hearth/engine.json")
     docker("restart", name(stack, "tiny-coder"))
     image = docker("inspect", "--format", "{{.Image}}", name(stack, "node-exporter"))
@@ -117,6 +117,7 @@ FOUND: Final = {
     ("litellm", "file /etc/litellm/config.yaml"),
     ("litellm", "file /run/secrets/hearth/ENGINE_KEY"),
     ("prometheus", "file /etc/prometheus/rules/hearth.yml"),
+    ("blackbox-exporter", "container"),
     ("blackbox-exporter", "environment MY_TOKEN"),
     ("blackbox-exporter", "label hearth.service"),
     ("blackbox-exporter", "command"),
