@@ -195,7 +195,10 @@ def _document(file: Path, depth: int) -> dict[str, Any]:
     for entry in document.get("include") or () if depth < _MOST_DEEP else ():
         paths = entry.get("path") if isinstance(entry, Mapping) else entry
         for path in paths if isinstance(paths, list) else [paths]:
-            result = merged(result, _document(file.parent / str(path), depth + 1))
+            included = _document(file.parent / str(path), depth + 1)
+            folder = Path(str(path)).parent
+            services = {key: _moved(one, folder) for key, one in (included.get("services") or {}).items()}
+            result = merged(result, {**included, "services": services})
     return merged(result, {key: value for key, value in document.items() if key != "include"})
 
 
@@ -213,7 +216,30 @@ def _extended(service: Mapping[str, Any], siblings: Mapping[str, Any], directory
     if not isinstance(base, Mapping):
         problem = f"a service extends {name!r}, which {file or 'it'} doesn't have"
         raise ComposeError(Finding(str(directory), problem, "mend extends: in the compose file"))
-    return merged(_extended(base, siblings, directory, depth + 1), own)
+    whole = _extended(base, siblings, directory, depth + 1)
+    return merged(_moved(whole, Path(str(file)).parent) if file else whole, own)
+
+
+def _moved(service: Any, folder: Path) -> Any:
+    """Return a service of a file in another folder with its relative paths seen from the project's."""
+    if not isinstance(service, Mapping) or folder == Path():
+        return service
+
+    def moved(path: Any) -> Any:
+        return str(folder / path) if isinstance(path, str) and not path.startswith(("/", "~", "$")) else path
+
+    files, mounts = service.get("env_file"), service.get("volumes")
+    env_files = [files] if isinstance(files, str) else files
+    changed = dict(service)
+    if isinstance(env_files, list):
+        changed["env_file"] = [
+            {**one, "path": moved(one.get("path"))} if isinstance(one, Mapping) else moved(one) for one in env_files
+        ]
+    if isinstance(mounts, list):
+        changed["volumes"] = [
+            f"./{moved(one)}" if isinstance(one, str) and one.startswith(".") else one for one in mounts
+        ]
+    return changed
 
 
 def _profiles(service: Mapping[str, Any]) -> tuple[str, ...]:

@@ -103,6 +103,9 @@ def engine_of(service: Service, version: str, card_ids: Mapping[str, str], told:
     entry |= _fields(line)
     if device != "cpu":
         entry |= _fraction(line) | cards_of(service, entry, card_ids, told)
+    else:
+        for name in {"tensor_parallel", "pipeline_parallel", "replicas"} & entry.keys():
+            told.no_place(service.name, f"{name} {entry.pop(name)}: CPU engines of Hearth have one rank")
     entry |= _cpu(service, device, told) | _limits(service, told) | _adapters(service, line, told)
     _tell_parsers(service, entry, version, told)
     entry |= _secrets(service, line, told)

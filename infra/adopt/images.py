@@ -76,5 +76,5 @@ def _tag(image: str) -> str:
 
 def _is_private(repository: str) -> bool:
     head = repository.partition("/")[0]
-    public = {"docker.io", "ghcr.io", "quay.io", "nvcr.io", "gcr.io", "public.ecr.aws", "registry.hub.docker.com"}
+    public = {"docker.io", "ghcr.io", "quay.io", "nvcr.io", "gcr.io", "public.ecr.aws", "docker.litellm.ai"}
     return ("." in head or ":" in head or head == "localhost") and head not in public

@@ -36,6 +36,8 @@ _DEPLOY_READ: Final = frozenset({"replicas", "restart_policy", "resources"})
 
 def tell_keys(service: Service, told: Told, *, is_engine: bool) -> None:
     """Say what becomes of every key that nobody has read."""
+    for file in service.unread:
+        told.no_place(service.name, f"its env_file {file} can't be read: what it sets isn't known")
     ways: dict[str, list[str]] = {}
     homeless = []
     for key, value in service.keys.items():

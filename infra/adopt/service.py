@@ -64,7 +64,8 @@ class Cards:
 
 @dataclass(frozen=True)
 class Service:
-    """One service. `command` and `entrypoint` are None where the image decides; `keys` is everything that was written.
+    """One service. `command` and `entrypoint` are None where the image decides; `keys` is everything that was written,
+    `unread` are files with variables that can't be read.
 
     `restart` is Docker's word with its number; sizes are in bytes, times in seconds.
     """
@@ -87,6 +88,7 @@ class Service:
     after: Mapping[str, str]
     stop_s: float | None
     names: frozenset[str]
+    unread: tuple[str, ...] = ()
     keys: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -150,7 +152,7 @@ def duration_s(value: Any) -> float | None:
 
 
 def _service(name: str, written: Mapping[str, Any], project: Project) -> Service:
-    environment, origins = _environment(written, project.raw.get(name) or {}, project)
+    environment, origins, unread = _environment(written, project.raw.get(name) or {}, project)
     deploy = written.get("deploy") if isinstance(written.get("deploy"), Mapping) else {}
     assert isinstance(deploy, Mapping)
     limits = (deploy.get("resources") or {}).get("limits") or {}
@@ -176,6 +178,7 @@ def _service(name: str, written: Mapping[str, Any], project: Project) -> Service
         after=_after(written.get("depends_on")),
         stop_s=duration_s(written.get("stop_grace_period")),
         names=_names(name, written),
+        unread=unread,
         keys=written,
     )
 
@@ -196,8 +199,9 @@ def _whole(value: Any, otherwise: int) -> int:
 
 def _environment(
     written: Mapping[str, Any], raw: Mapping[str, Any], project: Project
-) -> tuple[dict[str, str], dict[str, Origin]]:
+) -> tuple[dict[str, str], dict[str, Origin], tuple[str, ...]]:
     found: dict[str, str] = {}
+    unread: list[str] = []
     origins: dict[str, Origin] = {}
     files = written.get("env_file") or ()
     for entry in files if isinstance(files, list) else [files]:
@@ -205,6 +209,7 @@ def _environment(
         try:
             values = dotenv(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError):
+            unread.append(str(file))
             continue
         found |= values
         origins |= {key: Origin("file", key, str(file)) for key in values}
@@ -216,7 +221,7 @@ def _environment(
         found[key] = text
         variable = key if value is None else variable_of(str(unchanged.get(key)))
         origins[key] = _kept(variable, project) if variable in project.variables else Origin("compose", key)
-    return found, origins
+    return found, origins, tuple(unread)
 
 
 def _kept(variable: str | None, project: Project) -> Origin:

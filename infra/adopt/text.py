@@ -16,9 +16,9 @@ from infra.errors import Finding
 from infra.plan import Plan, plan_text
 
 _IMPORT: Final = """\
-Volumes need no import: `up` takes the one of its name as it is. Running containers could be imported (`pulumi import
-docker:index/container:Container <instance> <id>`), but Hearth declares them otherwise (name, network, entry point, files),
-so the next `up` would replace every one: the same downtime for nothing. What counts in them is in volumes."""
+No `pulumi import`. A volume needs none: `up` takes the one of its name as it is; imported by hand it would have no parent, and
+the next `up` would delete it to make the declared one. Containers could be imported, but Hearth declares them otherwise (name,
+network, entry point, files), so the next `up` would replace every one: the same downtime for nothing."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,11 @@ def answer_text(answer: Answer) -> str:
         parts.append("What runs differs from the file; what runs counts\n" + _notes(answer.differences))
     parts.append("What changes\n" + _notes(told.changes))
     parts.append("What has no place in Hearth\n" + (_notes(told.homeless) or "  nothing"))
-    if answer.plan is not None:
+    if answer.plan is not None and answer.plan.placements:
         parts.append("The plan\n" + _indented(plan_text(answer.plan)))
-    parts.append("The way over\n" + "\n".join(_step(number, step) for number, step in enumerate(answer.steps, 1)))
-    parts.append(_IMPORT)
+    if answer.steps:
+        steps = "\n".join(_step(number, step) for number, step in enumerate(answer.steps, 1))
+        parts.append(f"The way over\n{steps}\n\n{_IMPORT}")
     return "\n\n".join(parts)
 
 
