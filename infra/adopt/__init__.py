@@ -68,8 +68,19 @@ def answer_for(
     secrets = list(adoption.told.secrets.values())
     docker = "docker" if connection == "local" else f"DOCKER_HOST={connection} docker"
     plan = built.plan if built is not None and not adoption.has_unknown_cards else None
-    has_engines = bool(adoption.values["models"])
-    steps = way_over(stack, project.name, data, secrets, plan, docker=docker) if has_engines else []
+    steps = (
+        way_over(
+            stack,
+            project.name,
+            data,
+            secrets,
+            plan,
+            docker=docker,
+            comes_back=any(service.restart == "always" for service in services.values()),
+        )
+        if adoption.values["models"]
+        else []
+    )
     return Answer(stack, adoption, data, steps, plan, differences, (*adoption.findings, *_findings(adoption, findings)))
 
 

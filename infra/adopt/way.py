@@ -35,26 +35,48 @@ def way_over(
     plan: Plan | None,
     *,
     docker: str = "docker",
+    comes_back: bool = False,
 ) -> list[Step]:
-    """Return the steps from a running compose project to a running stack, and back."""
+    """Return the steps from a running compose project to a running stack, and back.
+
+    `comes_back` says that a container of it starts again with its host although it was stopped (restart: always).
+    """
     still = [one for one in data if not one.is_live]
     live = [one for one in data if one.is_live]
+    every = f"{docker} ps -aq --filter label=com.docker.compose.project={project}"
+    tied = (f"{every} | xargs {docker} update --restart no    # `always` would start them again with the host",)
     steps = [
         Step(f"a stack for it: the configuration above is Pulumi.{stack}.yaml", (f"make preview STACK={stack}",)),
-        Step("its secrets: what isn't set, `make up` makes", tuple(line for one in secrets for line in secret_lines(one, stack))),
+        Step(
+            "its secrets: what isn't set, `make up` makes",
+            tuple(line for one in secrets for line in secret_lines(one, stack)),
+        ),
         Step(
             "images and weights, while everything still runs",
-            (f". .hearth/env.sh && python -m infra images --stack {stack} | xargs -n1 {docker} pull", *_copies(still, docker)),
+            (
+                f". .hearth/env.sh && python -m infra images --stack {stack} | xargs -n1 {docker} pull",
+                *_copies(still, docker),
+            ),
         ),
-        Step(f"the old containers stop: the downtime begins{_downtime(plan)}", (f"{docker} compose -p {project} stop",)),
+        Step(
+            f"the old containers stop: the downtime begins{_downtime(plan)}",
+            (*(tied if comes_back else ()), f"{docker} compose -p {project} stop"),
+        ),
         Step("data that must not change under the copy", _copies(live, docker)),
         Step("the stack", (f"make up STACK={stack}",)),
-        Step("if it isn't what you want: back, with nothing lost", (f"make down STACK={stack}", f"{docker} compose -p {project} start")),
+        Step(
+            "if it isn't what you want: back, with nothing lost",
+            (
+                f"make down STACK={stack}",
+                f"{docker} compose -p {project} start"
+                + ("    # `up -d` with its files gives it its restart policies back" if comes_back else ""),
+            ),
+        ),
         Step(
             "when it is: the old containers go; their volumes stay until you remove them",
             (f"{docker} compose -p {project} down    # without -v", *_removals(data, docker)),
         ),
-    ]  # fmt: skip
+    ]
     return [step for step in steps if step.commands]
 
 
