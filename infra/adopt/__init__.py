@@ -66,7 +66,7 @@ def answer_for(
     built, findings = build(Written(adoption.values, {}, root), stack, [])
     data = data_of(adoption, built) if built is not None else []
     secrets = list(adoption.told.secrets.values())
-    docker = "docker" if connection == "local" else f"DOCKER_HOST={connection} docker"
+    docker = "docker" if connection == "local" else f"docker -H {connection}"
     plan = built.plan if built is not None and not adoption.has_unknown_cards else None
     steps = (
         way_over(

@@ -43,34 +43,20 @@ def way_over(
     """
     still = [one for one in data if not one.is_live]
     live = [one for one in data if one.is_live]
-    every = f"{docker} ps -aq --filter label=com.docker.compose.project={project}"
-    tied = (f"{every} | xargs {docker} update --restart no    # `always` would start them again with the host",)
+    images = f". .hearth/env.sh && python -m infra images --stack {stack} | xargs -n1 {docker} pull"
+    settings = [line for one in secrets for line in secret_lines(one, stack)]
     steps = [
         Step(f"a stack for it: the configuration above is Pulumi.{stack}.yaml", (f"make preview STACK={stack}",)),
-        Step(
-            "its secrets: what isn't set, `make up` makes",
-            tuple(line for one in secrets for line in secret_lines(one, stack)),
-        ),
-        Step(
-            "images and weights, while everything still runs",
-            (
-                f". .hearth/env.sh && python -m infra images --stack {stack} | xargs -n1 {docker} pull",
-                *_copies(still, docker),
-            ),
-        ),
+        Step("its secrets: what isn't set, `make up` makes", tuple(settings)),
+        Step("images and weights, while everything still runs", (images, *_copies(still, docker))),
         Step(
             f"the old containers stop: the downtime begins{_downtime(plan)}",
-            (*(tied if comes_back else ()), f"{docker} compose -p {project} stop"),
+            (*(_untied(project, docker) if comes_back else ()), f"{docker} compose -p {project} stop"),
         ),
         Step("data that must not change under the copy", _copies(live, docker)),
         Step("the stack", (f"make up STACK={stack}",)),
         Step(
-            "if it isn't what you want: back, with nothing lost",
-            (
-                f"make down STACK={stack}",
-                f"{docker} compose -p {project} start"
-                + ("    # `up -d` with its files gives it its restart policies back" if comes_back else ""),
-            ),
+            "if it isn't what you want: back, with nothing lost", _back(stack, project, docker, comes_back=comes_back)
         ),
         Step(
             "when it is: the old containers go; their volumes stay until you remove them",
@@ -78,6 +64,16 @@ def way_over(
         ),
     ]
     return [step for step in steps if step.commands]
+
+
+def _untied(project: str, docker: str) -> tuple[str, ...]:
+    every = f"{docker} ps -aq --filter label=com.docker.compose.project={project}"
+    return (f"{every} | xargs {docker} update --restart no    # `always` would start them again with the host",)
+
+
+def _back(stack: str, project: str, docker: str, *, comes_back: bool) -> tuple[str, ...]:
+    remark = "    # `up -d` with its files gives it its restart policies back" if comes_back else ""
+    return (f"make down STACK={stack}", f"{docker} compose -p {project} start{remark}")
 
 
 def downtime_s(plan: Plan) -> float:

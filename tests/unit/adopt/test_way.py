@@ -34,7 +34,7 @@ def test_weights_are_copied_while_the_old_engines_serve_and_databases_when_they_
 
 
 def test_volumes_of_the_project_are_only_removed_by_hand() -> None:
-    removing = [line for line in commands() if "volume rm" in line or "down" in line.split() and "-v" in line.split()]
+    removing = [line for line in commands() if "volume rm" in line or ("down" in line.split() and "-v" in line.split())]
     assert [line for line in removing if not line.startswith("#") and "without -v" not in line] == []
 
 
@@ -47,8 +47,13 @@ def test_what_starts_again_with_its_host_is_untied_first(*, comes_back: bool) ->
 
 
 def test_another_machine_s_daemon_is_named_in_every_docker_command() -> None:
-    for line in commands(docker="DOCKER_HOST=ssh://ops@box docker"):
-        assert "docker" not in line.replace("DOCKER_HOST=ssh://ops@box docker", "") or "make" in line
+    here, there = commands(comes_back=True), commands(comes_back=True, docker="docker -H ssh://ops@box")
+    assert [line.replace("docker -H ssh://ops@box", "docker") for line in there] == here
+    assert all(
+        line.count("docker -H ssh://ops@box") == line.count("docker ") - line.count(".docker")
+        for line in there
+        if "docker " in line
+    )
 
 
 def test_engines_of_one_card_start_one_after_the_other() -> None:
