@@ -203,7 +203,7 @@ def _environment(
     found: dict[str, str] = {}
     unread: list[str] = []
     origins: dict[str, Origin] = {}
-    files = written.get("env_file") or ()
+    files = written.get("env_file") or []
     for entry in files if isinstance(files, list) else [files]:
         file = project.directory / str(entry.get("path") if isinstance(entry, Mapping) else entry)
         try:

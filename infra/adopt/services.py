@@ -98,6 +98,9 @@ def ui_section(service: Service, models: Collection[str], told: Told) -> Section
     told.change(
         service.name, "settings clicked in its admin pages count no more: the declaration does (ui: environment:)"
     )
+    told.change(
+        service.name, "accounts and passwords are those of its data; hearth:uiAdminPassword is for a new volume"
+    )
     told.secret("uiSecretKey", service, "WEBUI_SECRET_KEY")
     told.secret("uiAdminPassword", service, "WEBUI_ADMIN_PASSWORD")
     handled = {*_UI_SET, *texts, "ENABLE_SIGNUP", "DEFAULT_MODELS", "WEBUI_AUTH", "OLLAMA_BASE_URL", "OLLAMA_BASE_URLS",
@@ -122,6 +125,9 @@ def grafana_section(service: Service, told: Told) -> Section:
     section |= {"admin_user": user} if user and user != "admin" else {}
     section |= {"public_url": root} if is_web_address(root) else {}
     told.secret("grafanaAdminPassword", service, "GF_SECURITY_ADMIN_PASSWORD")
+    told.change(
+        service.name, "accounts and passwords are those of its data; hearth:grafanaAdminPassword is for a new volume"
+    )
     if any(
         mount.target.startswith("/etc/grafana/provisioning") or "dashboards" in mount.target for mount in service.mounts
     ):

@@ -65,6 +65,12 @@ def test_it_is_declared_as_expected(case: dict[str, Any], capsys: pytest.Capture
         assert text in printed.err
 
 
+def test_nothing_is_told_of_what_isn_t_there(case: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    asked(case, "--json")
+    told = [note["text"] for note in json.loads(capsys.readouterr().out)["no_place"]]
+    assert [text for text in told if "env_file" in text and "lost.env" not in text] == []
+
+
 def test_no_secret_is_shown(case: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     asked(case)
     asked(case, "--json")

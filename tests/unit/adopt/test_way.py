@@ -43,6 +43,12 @@ def test_what_starts_again_with_its_host_is_untied_first(*, comes_back: bool) ->
     lines = commands(comes_back=comes_back)
     untied = [number for number, line in enumerate(lines) if "update --restart no" in line]
     assert bool(untied) is comes_back
+    assert all(number < position(lines, "compose -p old stop") for number in untied)
+
+
+def test_another_machine_s_daemon_is_named_in_every_docker_command() -> None:
+    here, there = commands(comes_back=True), commands(comes_back=True, docker="docker -H ssh://ops@box")
+    assert [line.replace("docker -H ssh://ops@box", "docker") for line in there] == here
     assert all(line.count("docker -H ssh://ops@box") == line.count("docker ") for line in there)
 
 
