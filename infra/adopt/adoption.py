@@ -151,6 +151,8 @@ def _model(engine: Engine, gateway: Gateway, names: Mapping[str, str], told: Tol
     if others:
         told.change(service.name, f"depends_on {', '.join(others)}: what needs what decides the order")
     ports = [str(port.published) for port in service.ports if port.published is not None]
+    if service.keys.get("network_mode") == "host":
+        told.change(service.name, "nobody outside reaches it any more: clients ask the gateway, with a key")
     if ports:
         told.change(
             service.name, f"port {', '.join(ports)} isn't published any more: clients ask the gateway, with a key"

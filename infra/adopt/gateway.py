@@ -15,6 +15,8 @@ from infra.adopt.told import Told, shown
 
 _KINDS: Final = {"embedding": "embedding", "rerank": "score"}
 _HERE: Final = frozenset({"localhost", "127.0.0.1", "host.docker.internal", "172.17.0.1"})
+# vLLM's own default.
+_ENGINE_PORT: Final = 8000
 _SECTIONS: Final = ("litellm_settings", "router_settings", "general_settings")
 # What hearth:gateway has a field for, or Hearth's own rendering sets.
 _FIELDS: Final = {"num_retries": "retries", "request_timeout": "request_timeout", "timeout": "request_timeout"}
@@ -119,10 +121,14 @@ def _engine(parameters: Mapping[str, Any], service: Service, engines: Sequence[E
     except ValueError:
         return None
     if host in _HERE:
-        return next(
-            (one for one in engines if any(published.published == port for published in one.service.ports)), None
-        )
+        return next((one for one in engines if _answers_on(one, port)), None)
     return next((one for one in engines if host in {name.lower() for name in one.service.names}), None)
+
+
+def _answers_on(engine: Engine, port: int | None) -> bool:
+    if engine.service.keys.get("network_mode") == "host":
+        return port == engine.line.flags.get("port", _ENGINE_PORT)
+    return any(published.published == port for published in engine.service.ports)
 
 
 def _section(document: Mapping[str, Any], service: Service, told: Told) -> dict[str, Any]:

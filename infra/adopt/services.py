@@ -34,6 +34,11 @@ _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 def exposed(service: Service, role: str, told: Told) -> Section:
     """Return expose: and expose_address: of a service, as the compose file publishes it."""
     published = [port for port in service.ports if port.published is not None]
+    if service.keys.get("network_mode") == "host" and role in MAIN_PORTS:
+        # Whatever it listens on is the host's.
+        own = service.environment.get("PORT", "")
+        inside = int(own) if own.isdigit() else MAIN_PORTS[role][0]
+        return section_of(Port(inside, inside), service, told, has_login=role not in _NO_LOGIN)
     main = next((port for inside in MAIN_PORTS.get(role, ()) for port in published if port.inside == inside), None)
     main = main or (published[0] if role in MAIN_PORTS and published else None)
     for port in published:
