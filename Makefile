@@ -4,7 +4,7 @@ BOOT := python3 -m bootstrap
 RUN := . .hearth/env.sh &&
 
 .DEFAULT_GOAL := help
-.PHONY: help up down purge preview drift repair observe report silence doctor env images check test golden bench bench-plan accuracy clean dev-tools left-by-killed-tests
+.PHONY: help up down purge preview drift repair adopt observe report silence doctor env images check test golden bench bench-plan accuracy clean dev-tools left-by-killed-tests
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ report: ## write report.html: ledger, plan against observed, alerts and charts o
 
 silence: ## silence the alerts of STACK for a time (FOR=30min), or END=1; without either list them
 	@$(RUN) python -m infra silence --stack $(STACK) $(if $(END),--end,$(if $(FOR),--for $(FOR),--list))
+
+adopt: ## say a compose project in Hearth's words (COMPOSE=file; ARGS='--gpu H100-80GB --write Pulumi.mine.yaml')
+	@$(RUN) python -m infra adopt $(COMPOSE) $(ARGS)
 
 doctor: ## say what is missing, and why (JSON=1: machine-readable)
 	@$(BOOT) doctor --stack $(STACK) $(if $(JSON),--json)

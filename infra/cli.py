@@ -127,6 +127,12 @@ def _silence(arguments: Sequence[str]) -> int:
     return main_silence(arguments)
 
 
+def _adopt(arguments: Sequence[str]) -> int:
+    from infra.adopt import main_adopt  # noqa: PLC0415
+
+    return main_adopt(arguments)
+
+
 def _report(arguments: Sequence[str]) -> int:
     from infra.report import main_report  # noqa: PLC0415
 
@@ -218,5 +224,6 @@ _ALONE: Final[dict[str, tuple[Callable[[Sequence[str]], int], str]]] = {
     "upgrade": (_upgrade, "say what another version of vLLM would mean for a stack; nothing is touched"),
     "report": (_report, "write the ledger, plan against observed, alerts and charts of the last hours as one page"),
     "silence": (_silence, "silence alerts while somebody works on a host, list silences, or end them"),
+    "adopt": (_adopt, "print a compose project in Hearth's words, what changes by it, and the way over with data kept"),
     "schema": (_schema, "print the JSON schema of a stack file's configuration, for editors"),
 }

@@ -13,7 +13,7 @@ _MOST_NODES: Final = 20_000
 _FIRST_OF_NUMBER: Final = list("-+0123456789.")
 
 
-class _Loader(yaml.SafeLoader):
+class Loader(yaml.SafeLoader):
     """yes, no, on and off are text, and so are 1:30 and 2024-01-01; 1e3 is a number; a key may be there once."""
 
     # PyYAML's own table follows YAML 1.1.
@@ -57,13 +57,13 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def parse(text: str) -> Any:
+def parse(text: str, loader_type: type[Loader] = Loader) -> Any:
     """Return the one document of a text; None for an empty one.
 
     Raises yaml.YAMLError with the place for what is no YAML, for a key that is there twice, for aliases that
     multiply or refer to themselves, and for what Python can't hold (a number of thousands of digits).
     """
-    loader = _Loader(text)
+    loader = loader_type(text)
     try:
         node = loader.get_single_node()
         if node is None:
