@@ -29,20 +29,13 @@ def ensure(*, dev: bool) -> None:
     console.doing(NAME, f"installing {file} into .venv")
     if not _works():
         _make()
-    env = {
-        **paths.environment(),
-        "PIP_CACHE_DIR": str(paths.cache() / "pip"),
-        "UV_CACHE_DIR": str(paths.cache() / "uv"),
-        "UV_PYTHON_DOWNLOADS": "never",
-        # pip reads the certificates of the machine; uv only when told to.
-        "UV_SYSTEM_CERTS": "true",
-    }
+    env = {**paths.environment(), "PIP_CACHE_DIR": str(paths.cache() / "pip")}
     pip = [str(paths.PYTHON), "-m", "pip", "install", "--disable-pip-version-check"]
     # uv installs the rest several times faster than pip; a machine whose index only pip knows still has pip.
     try:
         console.run_logged("uv", [*pip, "--quiet", _uv()], env=env)
         argv = [str(paths.PYTHON), "-m", "uv", "pip", "install", "-r", str(paths.ROOT / file)]
-        console.run_logged(NAME, argv, env={**env, **_index(), "VIRTUAL_ENV": str(paths.VENV)})
+        console.run_logged(NAME, argv, env={**env, **uv_environment(), "VIRTUAL_ENV": str(paths.VENV)})
     except console.StoppedError:
         raise
     except console.StepError:
@@ -85,10 +78,15 @@ def _make() -> None:
     console.run_logged("pip", argv)
 
 
-def _index() -> dict[str, str]:
-    """Return where pip was told to look for packages, as uv wants to be told: uv doesn't read pip's configuration."""
+def uv_environment() -> dict[str, str]:
+    """Return what uv has to be told: its cache, and where pip was told to look for packages, which uv doesn't read."""
     names = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "find-links": "UV_FIND_LINKS"}
-    found = {}
+    found = {
+        "UV_CACHE_DIR": str(paths.cache() / "uv"),
+        "UV_PYTHON_DOWNLOADS": "never",
+        # pip reads the certificates of the machine; uv only when told to.
+        "UV_SYSTEM_CERTS": "true",
+    }
     for line in console.answer([str(paths.PYTHON), "-m", "pip", "config", "list"]).splitlines():
         key, _, value = line.partition("=")
         name = names.get(key.rpartition(".")[2])

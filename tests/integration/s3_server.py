@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from bootstrap import paths
+from bootstrap import venv
 from tests.ports import free_ports
 from tests.tools import require
 
@@ -91,8 +91,8 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
     server = S3Server(address, data if real else None)
     argv = [real, "--port", f"127.0.0.1:{port}", "posix", "--sidecar", str(meta), str(data)] if real else [
         *_MOCK, "moto_server", "-H", "127.0.0.1", "-p", str(port)]  # fmt: skip
-    environment = {**os.environ, "ROOT_ACCESS_KEY": _KEY, "ROOT_SECRET_KEY": _SECRET,
-                   "UV_CACHE_DIR": str(paths.cache() / "uv")}  # fmt: skip
+    told = {"ROOT_ACCESS_KEY": _KEY, "ROOT_SECRET_KEY": _SECRET} if real else venv.uv_environment()
+    environment = {**os.environ, **told}
     with (folder / "server.log").open("wb") as log:
         running = subprocess.Popen(argv, stdout=log, stderr=log, env=environment, start_new_session=True)
     try:
