@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from infra.drift.difference import Difference, Wins
@@ -13,13 +14,22 @@ _TIMEOUT_S: Final = 900
 # With --expect-no-changes; the preview itself went well.
 _CHANGES: Final = 7
 _SAID: Final = 600
+_ANEW: Final = frozenset({"replace", "create", "create-replacement"})
 
 
 class EngineError(Exception):
     """The preview itself failed; the text says why."""
 
 
-def ask_engine(stack: str) -> tuple[Difference, ...]:
+@dataclass(frozen=True)
+class Preview:
+    """What `up` would change. What it would make anew (`replaced`, urns) is as declared afterwards, all of it."""
+
+    differences: tuple[Difference, ...] = ()
+    replaced: frozenset[str] = frozenset()
+
+
+def ask_engine(stack: str) -> Preview:
     """Preview the stack after a refresh, and return what `up` would change.
 
     Raises:
@@ -42,7 +52,9 @@ def ask_engine(stack: str) -> tuple[Difference, ...]:
         raise EngineError(message) from None
     if ran.returncode not in {0, _CHANGES}:
         raise EngineError(_reason(ran.stdout, ran.stderr))
-    return tuple(sorted(differences(json.loads(ran.stdout))))
+    preview = json.loads(ran.stdout)
+    replaced = frozenset(step["urn"] for step in preview.get("steps") or () if step["op"] in _ANEW)
+    return Preview(tuple(sorted(differences(preview))), replaced)
 
 
 def known_ids(stack: str) -> dict[str, str]:
