@@ -25,10 +25,9 @@ def apart(declared: Sequence[str], seen: Sequence[str]) -> tuple[str, str]:
     Two vectors of the same words in another order are told in full.
     """
     wanted, there = list(_grouped(declared)), list(_grouped(seen))
-    missing, more = _shown(wanted, there), _shown(there, wanted)
-    if missing == more:
+    if sorted(wanted) == sorted(there):
         return _masked(declared), _masked(seen)
-    return missing, more
+    return _shown(wanted, there), _shown(there, wanted)
 
 
 def _grouped(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
