@@ -109,6 +109,12 @@ def _facts(arguments: Sequence[str]) -> int:
     return main_facts(arguments)
 
 
+def _doctor(arguments: Sequence[str]) -> int:
+    from infra.doctor.command import main_doctor  # noqa: PLC0415
+
+    return main_doctor(arguments)
+
+
 def _observe(arguments: Sequence[str]) -> int:
     from infra.observe import main_observe  # noqa: PLC0415
 
@@ -207,6 +213,7 @@ _ALONE: Final[dict[str, tuple[Callable[[Sequence[str]], int], str]]] = {
     "fit": (_fit, "say whether one model starts on one kind of card, and what to change"),
     "facts": (_facts, "read cards, cores, memory and disks of live hosts as inventory"),
     "hosts": (_hosts, "say which hosts of a stack answer, and what runs on each"),
+    "doctor": (_doctor, "say whether the hosts of a stack can run it: Docker, cards, ports, disks, clocks, ways"),
     "observe": (_observe, "say what running engines report, against the plan; --save keeps it for the next plan"),
     "upgrade": (_upgrade, "say what another version of vLLM would mean for a stack; nothing is touched"),
     "report": (_report, "write the ledger, plan against observed, alerts and charts of the last hours as one page"),
