@@ -92,9 +92,10 @@ def _has_errors(findings: tuple[Finding, ...]) -> bool:
 
 
 def _local_findings(built: Built, stack: str, root: Path) -> tuple[Finding, ...]:
+    from infra.doctor.cache import cached_findings  # noqa: PLC0415
     from infra.preflight import local_findings  # noqa: PLC0415
 
-    return tuple(local_findings(built, stack, root, Severity.ERROR))
+    return (*local_findings(built, stack, root, Severity.ERROR), *cached_findings(root, stack, built))
 
 
 def _fit(arguments: Sequence[str]) -> int:

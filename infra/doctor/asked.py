@@ -90,8 +90,16 @@ class Asked:
 
     @property
     def used_cards(self) -> tuple[Gpu, ...]:
-        """Return the cards of the inventory that something runs on, split ones too."""
-        used = {card for workload in self.workloads for card in workload.gpus}
+        """Return the cards of the inventory that something is given, an exporter too; split ones are among them."""
+        return self._cards_of(self.workloads)
+
+    @property
+    def engine_cards(self) -> tuple[Gpu, ...]:
+        """Return the cards of the inventory that engines are placed on."""
+        return self._cards_of(self.engines)
+
+    def _cards_of(self, workloads: tuple[Workload, ...]) -> tuple[Gpu, ...]:
+        used = {card for workload in workloads for card in workload.gpus}
         return tuple(gpu for gpu in self.section.gpus if used & {gpu.id, *(part.id for part in gpu.mig)})
 
     @property

@@ -50,7 +50,7 @@ def driver(asked: Asked, report: HostReport) -> Finding | None:
 
 
 def cards(asked: Asked, report: HostReport) -> Finding | None:
-    """The cards that engines are placed on are there, and are what the inventory says."""
+    """The cards that containers are given are there, and are what the inventory says."""
     if not asked.used_cards or not report.cards:
         return None
     problems = [problem for gpu in asked.used_cards for problem in _wrong_with(gpu, report.cards)]
@@ -111,8 +111,8 @@ def card_order(asked: Asked, report: HostReport) -> Finding | None:
 def card_users(asked: Asked, report: HostReport) -> Finding | None:
     """Nobody else is on the cards of engines."""
     own = {container.id for container in report.own(asked.stack)}
-    used = {card.id for gpu in asked.used_cards if (card := _card_of(gpu, report.cards)) is not None}
-    used |= {part.id for gpu in asked.used_cards for part in gpu.mig}
+    used = {card.id for gpu in asked.engine_cards if (card := _card_of(gpu, report.cards)) is not None}
+    used |= {part.id for gpu in asked.engine_cards for part in gpu.mig}
     foreign = [one for one in report.card_users if one.container not in own and (not one.card or one.card in used)]
     if not used or not foreign:
         return None

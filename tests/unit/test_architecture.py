@@ -51,6 +51,7 @@ MAY_IMPORT = {
     "infra.stack": {
         "infra.errors",
         "infra.config",
+        "infra.doctor.cache",
         "infra.plan",
         "infra.pipeline",
         "infra.preflight",
