@@ -192,7 +192,9 @@ def test_users_of_cards_are_told_with_the_container_that_they_are_in() -> None:
 
 def test_version_1_has_the_container_in_its_path_too() -> None:
     inside = "c" * 64
-    printed = answer("card-users", APPS) + answer("cgroup:4141", f"9:name=systemd:/docker/{inside}\n4:memory:/docker/{inside}")
+    printed = answer("card-users", APPS) + answer(
+        "cgroup:4141", f"9:name=systemd:/docker/{inside}\n4:memory:/docker/{inside}"
+    )
     assert reading.card_users(answers(printed))[0].container == inside
 
 
