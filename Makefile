@@ -2,6 +2,8 @@
 STACK ?= local
 BOOT := python3 -m bootstrap
 RUN := . .hearth/env.sh &&
+# What asks hosts needs Python packages; on a bare machine there is only what says that they are missing.
+CAN_ASK := [ -e .hearth/env.sh ] && [ -e .venv/bin/python ]
 
 .DEFAULT_GOAL := help
 .PHONY: help up down purge preview drift repair adopt observe report silence doctor env images check test golden bench bench-plan accuracy clean dev-tools left-by-killed-tests
@@ -39,8 +41,15 @@ silence: ## silence the alerts of STACK for a time (FOR=30min), or END=1; withou
 adopt: ## say a compose project in Hearth's words (COMPOSE=file; ARGS='--gpu H100-80GB --write Pulumi.mine.yaml')
 	@$(RUN) python -m infra adopt $(COMPOSE) $(ARGS)
 
-doctor: ## say what is missing, and why (JSON=1: machine-readable)
-	@$(BOOT) doctor --stack $(STACK) $(if $(JSON),--json)
+doctor: ## say what is missing here, then ask the hosts of STACK whether they can run it (JSON=1: machine-readable)
+ifdef JSON
+	@machine=$$($(BOOT) doctor --stack $(STACK) --json); code=$$?; hosts=null; \
+	if $(CAN_ASK); then $(RUN) hosts=$$(python -m infra doctor --stack $(STACK) --json) || code=1; fi; \
+	printf '{"machine": %s,\n"hosts": %s}\n' "$$machine" "$${hosts:-null}"; exit $$code
+else
+	@$(BOOT) doctor --stack $(STACK); code=$$?; \
+	if $(CAN_ASK); then $(RUN) python -m infra doctor --stack $(STACK) || code=1; fi; exit $$code
+endif
 
 env: ## print the variables that plain pulumi commands need
 	@$(BOOT) env

@@ -92,9 +92,10 @@ def _has_errors(findings: tuple[Finding, ...]) -> bool:
 
 
 def _local_findings(built: Built, stack: str, root: Path) -> tuple[Finding, ...]:
+    from infra.doctor.cache import cached_findings  # noqa: PLC0415
     from infra.preflight import local_findings  # noqa: PLC0415
 
-    return tuple(local_findings(built, stack, root, Severity.ERROR))
+    return (*local_findings(built, stack, root, Severity.ERROR), *cached_findings(root, stack, built))
 
 
 def _fit(arguments: Sequence[str]) -> int:
@@ -107,6 +108,12 @@ def _facts(arguments: Sequence[str]) -> int:
     from infra.facts import main_facts  # noqa: PLC0415
 
     return main_facts(arguments)
+
+
+def _doctor(arguments: Sequence[str]) -> int:
+    from infra.doctor.command import main_doctor  # noqa: PLC0415
+
+    return main_doctor(arguments)
 
 
 def _observe(arguments: Sequence[str]) -> int:
@@ -220,6 +227,7 @@ _ALONE: Final[dict[str, tuple[Callable[[Sequence[str]], int], str]]] = {
     "facts": (_facts, "read cards, cores, memory and disks of live hosts as inventory"),
     "drift": (_drift, "compare what runs on every host with what is declared"),
     "hosts": (_hosts, "say which hosts of a stack answer, and what runs on each"),
+    "doctor": (_doctor, "say whether the hosts of a stack can run it: Docker, cards, ports, disks, clocks, ways"),
     "observe": (_observe, "say what running engines report, against the plan; --save keeps it for the next plan"),
     "upgrade": (_upgrade, "say what another version of vLLM would mean for a stack; nothing is touched"),
     "report": (_report, "write the ledger, plan against observed, alerts and charts of the last hours as one page"),
