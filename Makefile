@@ -6,7 +6,7 @@ RUN := . .hearth/env.sh &&
 CAN_ASK := [ -e .hearth/env.sh ] && [ -e .venv/bin/python ]
 
 .DEFAULT_GOAL := help
-.PHONY: help up down purge preview drift repair adopt observe report silence doctor env images check test golden bench bench-plan accuracy clean dev-tools left-by-killed-tests
+.PHONY: help up down purge preview drift repair policy adopt observe report silence doctor env images check test golden bench bench-plan accuracy clean dev-tools left-by-killed-tests
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ report: ## write report.html: ledger, plan against observed, alerts and charts o
 
 silence: ## silence the alerts of STACK for a time (FOR=30min), or END=1; without either list them
 	@$(RUN) python -m infra silence --stack $(STACK) $(if $(END),--end,$(if $(FOR),--for $(FOR),--list))
+
+policy: ## check what STACK deploys against rules (JSON=1); pulumi preview --policy-pack policy does it in the engine
+	@$(RUN) python -m infra policy --stack $(STACK) $(if $(JSON),--json)
 
 adopt: ## say a compose project in Hearth's words (COMPOSE=file; ARGS='--gpu H100-80GB --write Pulumi.mine.yaml')
 	@$(RUN) python -m infra adopt $(COMPOSE) $(ARGS)

@@ -146,6 +146,12 @@ def _report(arguments: Sequence[str]) -> int:
     return main_report(arguments)
 
 
+def _policy(arguments: Sequence[str]) -> int:
+    from infra.policy import main_policy  # noqa: PLC0415
+
+    return main_policy(arguments)
+
+
 def _drift(arguments: Sequence[str]) -> int:
     from infra.drift import main_drift  # noqa: PLC0415
 
@@ -225,6 +231,7 @@ _COMMANDS: Final[dict[str, tuple[Command, str]]] = {
 _ALONE: Final[dict[str, tuple[Callable[[Sequence[str]], int], str]]] = {
     "fit": (_fit, "say whether one model starts on one kind of card, and what to change"),
     "facts": (_facts, "read cards, cores, memory and disks of live hosts as inventory"),
+    "policy": (_policy, "check what a stack deploys against rules, without the engine"),
     "drift": (_drift, "compare what runs on every host with what is declared"),
     "hosts": (_hosts, "say which hosts of a stack answer, and what runs on each"),
     "doctor": (_doctor, "say whether the hosts of a stack can run it: Docker, cards, ports, disks, clocks, ways"),

@@ -123,6 +123,7 @@ MAY_IMPORT = {
         "infra.page",
         "infra.plan",
         "infra.pipeline",
+        "infra.policy",
         "infra.preflight",
         "infra.schema",
         "infra.silence",
@@ -137,6 +138,14 @@ MAY_IMPORT = {
         "infra.targets.docker.mapping",
         "infra.targets.docker.silence",
     },
+    "infra.policy": {
+        "infra.errors",
+        "infra.config",
+        "infra.pipeline",
+        "infra.targets.docker.declared",
+        "infra.targets.docker.mapping",
+    },
+    "policy": {"infra.config", "infra.policy", "infra.targets.docker.declared"},
     "infra.drift": {
         "infra.errors",
         "infra.config",
@@ -172,13 +181,13 @@ MAY_IMPORT = {
     "bootstrap": {"images"},
     "__main__": {"infra.stack"},
 }
-SPEAKS_PULUMI = ("__main__", "infra.stack", "infra.targets.", "bootstrap.plugins.")
+SPEAKS_PULUMI = ("__main__", "infra.stack", "infra.targets.", "bootstrap.plugins.", "policy")
 
 
 def modules() -> dict[str, Path]:
     files = [ROOT / "__main__.py"]
-    for folder in ("infra", "monitoring", "images", "bootstrap"):
-        files += sorted((ROOT / folder).rglob("*.py"))
+    for folder in ("infra", "monitoring", "images", "bootstrap", "policy"):
+        files += sorted(file for file in (ROOT / folder).rglob("*.py") if ".venv" not in file.parts)
     names = {}
     for file in files:
         parts = file.relative_to(ROOT).with_suffix("").parts
