@@ -6,13 +6,13 @@ RUN := . .hearth/env.sh &&
 CAN_ASK := [ -e .hearth/env.sh ] && [ -e .venv/bin/python ]
 
 .DEFAULT_GOAL := help
-.PHONY: help up down purge preview drift repair policy adopt observe report silence doctor env images check test golden bench bench-plan accuracy clean dev-tools left-by-killed-tests
+.PHONY: help up down purge preview review drift repair policy adopt observe report silence doctor env images check test golden bench bench-plan accuracy clean dev-tools left-by-killed-tests
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 up: ## bring what is missing, deploy STACK (default local; HOSTS=gpu: to these alone), and ask it one question
-	@$(BOOT) up --stack $(STACK) $(if $(HOSTS),--hosts '$(HOSTS)')
+	@$(BOOT) up --stack $(STACK) $(if $(HOSTS),--hosts '$(HOSTS)') $(if $(PLAN),--plan $(PLAN))
 
 down: ## remove what was deployed; data stays
 	@$(BOOT) down --stack $(STACK)
@@ -22,6 +22,9 @@ purge: ## remove what was deployed and its data, after asking (YES=1: without)
 
 preview: ## show what up would change
 	@$(BOOT) preview --stack $(STACK)
+
+review: ## render what would change for reviewers, and keep the plan for up PLAN= (MARKDOWN=FILE, JSON=1)
+	@$(BOOT) review --stack $(STACK) $(if $(JSON),--json) $(if $(MARKDOWN),--markdown $(MARKDOWN))
 
 drift: ## compare what runs on every host with what is declared; ends with 7 on drift (EXPLAIN=1, JSON=1, MARKDOWN=FILE)
 	@$(BOOT) drift --stack $(STACK) $(if $(EXPLAIN),--explain) $(if $(JSON),--json) $(if $(MARKDOWN),--markdown $(MARKDOWN))

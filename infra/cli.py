@@ -152,6 +152,12 @@ def _policy(arguments: Sequence[str]) -> int:
     return main_policy(arguments)
 
 
+def _review(arguments: Sequence[str]) -> int:
+    from infra.review import main_review  # noqa: PLC0415
+
+    return main_review(arguments)
+
+
 def _drift(arguments: Sequence[str]) -> int:
     from infra.drift import main_drift  # noqa: PLC0415
 
@@ -231,6 +237,7 @@ _COMMANDS: Final[dict[str, tuple[Command, str]]] = {
 _ALONE: Final[dict[str, tuple[Callable[[Sequence[str]], int], str]]] = {
     "fit": (_fit, "say whether one model starts on one kind of card, and what to change"),
     "facts": (_facts, "read cards, cores, memory and disks of live hosts as inventory"),
+    "review": (_review, "render a preview as the comment that reviewers of a pull request read"),
     "policy": (_policy, "check what a stack deploys against rules, without the engine"),
     "drift": (_drift, "compare what runs on every host with what is declared"),
     "hosts": (_hosts, "say which hosts of a stack answer, and what runs on each"),
