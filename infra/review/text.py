@@ -17,6 +17,7 @@ _FILE_LINES: Final = 120
 _CODE: Final = "/opt/hearth/"
 # As Pulumi marks them.
 _MARKS: Final = {"replace": "+-", "create": "+", "delete": "-", "update": "~"}
+_KINDS: Final = {"RemoteImage": "image", "Volume": "volume", "Network": "network"}
 _MINUTE_S: Final = 60
 
 
@@ -100,7 +101,7 @@ def _verdict(plan: Plan, changes: Sequence[Change]) -> str:
 def _table(plan: Plan, changes: Sequence[Change]) -> str:
     lines = ["| | what | host | why | away |", "| --- | --- | --- | --- | --- |"]
     for change in changes:
-        name = change.name if change.kind == "Container" else f"{change.kind.lower()} {change.name}"
+        name = change.name if change.kind == "Container" else f"{_KINDS.get(change.kind, change.kind)} {change.name}"
         cells = (
             f"`{_MARKS.get(change.operation, change.operation)}`",
             name,
