@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final
 
 from bootstrap import (
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument("--markdown", default="", metavar="FILE", help="drift: write the report as Markdown, too")
         command.add_argument("--explain", action="store_true", help="drift: say who wins, and how to repair or adopt")
         command.add_argument("--hosts", default="", help="up: hosts and groups to deploy to, as in gpu,!gpu-c")
+        command.add_argument("--plan", default="", metavar="FILE", help="up: deploy what this saved plan says")
         command.add_argument("--dev", action="store_true", help="prepare: what tests need, too")
     options = parser.parse_args(arguments)
     console.hear_interrupts()
@@ -134,6 +136,10 @@ def _up(options: argparse.Namespace) -> int:
 def _deploy(options: argparse.Namespace) -> hosts.Left:
     """Deploy to the hosts that answer. One that is lost meanwhile fails the engine's refresh of all: it goes on without."""
     left = hosts.left_alone(options.stack, options.hosts)
+    if options.plan:
+        hosts.require_whole(options.stack, left)
+        stack.up_as_planned(options.stack, Path(options.plan).resolve())
+        return left
     try:
         stack.up(options.stack, left)
     except console.StepError:
@@ -190,6 +196,12 @@ def _drift(options: argparse.Namespace) -> int:
     return stack.drift(options.stack, *(["--explain"] if options.explain else []), *_output_of(options))
 
 
+def _review(options: argparse.Namespace) -> int:
+    _prepare_preview()
+    stack.ensure(options.stack)
+    return stack.review(options.stack, *_output_of(options))
+
+
 def _repair(options: argparse.Namespace) -> int:
     """Make anew what differs, also where the engine alone would leave it; what isn't declared is nobody's to remove."""
     _prepare_preview()
@@ -238,6 +250,7 @@ _COMMANDS: Final[dict[str, tuple[Callable[[argparse.Namespace], int], str]]] = {
     "purge": (_purge, "remove what was deployed and its data"),
     "preview": (_preview, "show what up would change"),
     "drift": (_drift, "compare what runs with what is declared; exit code 7 when they differ"),
+    "review": (_review, "preview, and render what would change for its reviewers"),
     "repair": (_repair, "make anew what runs otherwise than declared"),
     "doctor": (_doctor, "say what is missing, and why"),
     "env": (_env, "print the variables that plain pulumi commands need"),

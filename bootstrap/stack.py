@@ -112,6 +112,18 @@ def check(stack: str) -> None:
         raise console.StepError(f"{NAME}: nothing was created. Mend what is said above.")
 
 
+def review(stack: str, *arguments: str) -> int:
+    """Preview the stack, keep the plan, and render what would change for its reviewers."""
+    folder = paths.HOME / "review"
+    folder.mkdir(parents=True, exist_ok=True)
+    preview, plan = folder / f"{stack}.json", folder / f"{stack}.plan"
+    printed = console.answer(pulumi(stack, "preview", "--json", "--save-plan", str(plan)), env=paths.environment())
+    preview.write_text(printed, encoding="utf-8")
+    told = console.run_shown(_infra("review", stack, "--preview", str(preview), *arguments), env=paths.environment())
+    print(f"kept: {preview}; `make up STACK={stack} PLAN={plan}` does just that", file=sys.stderr)
+    return told
+
+
 def drift(stack: str, *arguments: str) -> int:
     """Compare what runs with what is declared, and return the exit code: DRIFT when they differ."""
     code = console.run_shown(_infra("drift", stack, *arguments), env=paths.environment())
@@ -139,6 +151,11 @@ def show(stack: str, *arguments: str) -> int:
     """Run a Pulumi command that people want to see, and say which docker plugin it uses."""
     print(f"docker plugin: {plugin.in_use()}", flush=True)
     return console.run_shown(pulumi(stack, *arguments), env=paths.environment())
+
+
+def up_as_planned(stack: str, plan: Path) -> None:
+    """Deploy what a saved plan says, and nothing else: what would differ from it by now fails before it is done."""
+    _change(stack, "up", "--continue-on-error", "--plan", str(plan))
 
 
 def up(stack: str, left: hosts.Left = hosts.Left(), *, replaced: Sequence[str] = ()) -> None:  # noqa: B008 - frozen, empty

@@ -92,9 +92,10 @@ def _has_errors(findings: tuple[Finding, ...]) -> bool:
 
 
 def _local_findings(built: Built, stack: str, root: Path) -> tuple[Finding, ...]:
+    from infra.doctor.cache import cached_findings  # noqa: PLC0415
     from infra.preflight import local_findings  # noqa: PLC0415
 
-    return tuple(local_findings(built, stack, root, Severity.ERROR))
+    return (*local_findings(built, stack, root, Severity.ERROR), *cached_findings(root, stack, built))
 
 
 def _fit(arguments: Sequence[str]) -> int:
@@ -107,6 +108,12 @@ def _facts(arguments: Sequence[str]) -> int:
     from infra.facts import main_facts  # noqa: PLC0415
 
     return main_facts(arguments)
+
+
+def _doctor(arguments: Sequence[str]) -> int:
+    from infra.doctor.command import main_doctor  # noqa: PLC0415
+
+    return main_doctor(arguments)
 
 
 def _observe(arguments: Sequence[str]) -> int:
@@ -137,6 +144,18 @@ def _report(arguments: Sequence[str]) -> int:
     from infra.report import main_report  # noqa: PLC0415
 
     return main_report(arguments)
+
+
+def _policy(arguments: Sequence[str]) -> int:
+    from infra.policy import main_policy  # noqa: PLC0415
+
+    return main_policy(arguments)
+
+
+def _review(arguments: Sequence[str]) -> int:
+    from infra.review import main_review  # noqa: PLC0415
+
+    return main_review(arguments)
 
 
 def _drift(arguments: Sequence[str]) -> int:
@@ -218,8 +237,11 @@ _COMMANDS: Final[dict[str, tuple[Command, str]]] = {
 _ALONE: Final[dict[str, tuple[Callable[[Sequence[str]], int], str]]] = {
     "fit": (_fit, "say whether one model starts on one kind of card, and what to change"),
     "facts": (_facts, "read cards, cores, memory and disks of live hosts as inventory"),
+    "review": (_review, "render a preview as the comment that reviewers of a pull request read"),
+    "policy": (_policy, "check what a stack deploys against rules, without the engine"),
     "drift": (_drift, "compare what runs on every host with what is declared"),
     "hosts": (_hosts, "say which hosts of a stack answer, and what runs on each"),
+    "doctor": (_doctor, "say whether the hosts of a stack can run it: Docker, cards, ports, disks, clocks, ways"),
     "observe": (_observe, "say what running engines report, against the plan; --save keeps it for the next plan"),
     "upgrade": (_upgrade, "say what another version of vLLM would mean for a stack; nothing is touched"),
     "report": (_report, "write the ledger, plan against observed, alerts and charts of the last hours as one page"),

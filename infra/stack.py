@@ -13,6 +13,7 @@ from typing import Any, Final
 import pulumi
 
 from infra.config.load import read_engine
+from infra.doctor.cache import cached_findings
 from infra.errors import Finding, Severity, StackError, raise_errors
 from infra.pipeline import PROJECT, Built, build, missing_secret_finding, needed_secrets
 from infra.plan import plan_data, plan_text
@@ -55,6 +56,7 @@ def load_and_plan(root: Path) -> Built:
         severity = Severity.WARNING if preview else Severity.ERROR
         all_findings += [missing_secret_finding(name, severity) for name in built.missing_secrets]
         all_findings += local_findings(built, stack, root, severity)
+        all_findings += cached_findings(root, stack, built)
     _tell(all_findings)
     try:
         raise_errors(all_findings)

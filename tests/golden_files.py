@@ -5,17 +5,21 @@ A case is a stack file; its goldens lie below tests/golden/<case>/<instance>/<pa
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Final
 
 from infra.config.load import read_stack_file
-from infra.errors import raise_errors
+from infra.errors import Severity, raise_errors
 from infra.pipeline import build
 from infra.plan import plan_text
+from infra.review.changes import changes_of
+from infra.review.text import comment, sections
 
 ROOT: Final = Path(__file__).parents[1]
 GOLDEN: Final = ROOT / "tests" / "golden"
+REVIEW: Final = GOLDEN / "review.md"
 # Where the stack file of each case lies.
 CASES: Final = {"local": ROOT, "dev": ROOT, "prod": ROOT, "fleet": ROOT / "docs" / "examples"}
 
@@ -43,8 +47,20 @@ def rendered(case: str) -> dict[str, str]:
     return {**files, **lines, "plan": plan_text(built.plan) + "\n"}
 
 
+def reviewed() -> str:
+    """Return the comment on a recorded preview."""
+    folder = ROOT / "tests" / "unit" / "review"
+    built, findings = build(*read_stack_file(folder, "mine")[:1], "mine", [])
+    raise_errors(findings)
+    assert built is not None
+    changes = changes_of(json.loads((folder / "preview.json").read_text(encoding="utf-8")))
+    told = sorted(str(finding) for finding in findings if finding.severity is Severity.WARNING)
+    return comment("mine", list(sections(built.plan, changes, told, ["advisory: an example of a policy"])))
+
+
 def write() -> None:
     """Write the goldens of every case; what is no longer rendered goes."""
+    REVIEW.write_text(reviewed(), encoding="utf-8")
     for case in CASES:
         shutil.rmtree(GOLDEN / case, ignore_errors=True)
         for path, content in rendered(case).items():

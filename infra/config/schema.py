@@ -9,6 +9,7 @@ from pydantic import Field
 
 from infra.config.inventory import Inventory
 from infra.config.models import ModelServer
+from infra.config.policy import PolicySettings
 from infra.config.restart import Restart
 from infra.config.types import ImageRef, Model, Slug, reachable, size_text
 from infra.errors import Finding
@@ -37,6 +38,10 @@ class StackConfig(Model):
     models: dict[Slug, ModelServer] = Field(default_factory=dict, description="models to serve, by served name")
     restart: Restart = Field(
         default_factory=Restart, description="restart promise of everything that has none of its own"
+    )
+
+    policy: PolicySettings = Field(
+        default_factory=PolicySettings, description="levels of policy rules, and exceptions from them"
     )
 
     def findings(self) -> list[Finding]:

@@ -187,7 +187,8 @@ def _flags(
     if settings is None or not seen["State"]["Running"] or seen["State"]["Paused"]:
         return
     wanted = " ".join(json.loads(settings)["command"])
-    listed = client.api.top(seen["Id"], ps_args="-eo pid,args")["Processes"] or ()
+    # Wide: a daemon whose environment has COLUMNS would cut the line.
+    listed = client.api.top(seen["Id"], ps_args="-ww -eo pid,args")["Processes"] or ()
     there = [command[command.index("vllm serve") :] for *_, command in listed if "vllm serve" in command]
     if there and wanted not in there:
         yield "engine flags in effect", *apart(wanted.split(), there[0].split()), Wins.SEEN

@@ -185,20 +185,25 @@ def _nvidia_ids(seen: tuple[Card, ...]) -> list[str]:
     return [name for card in seen if card.vendor == "nvidia" for name in ([uuid for uuid, _ in card.mig] or [card.id])]
 
 
-def _cards(connection: str, answered: Answers, found: list[Finding]) -> tuple[Card, ...]:
-    listing = answered.of("nvidia-cards")
+def cards_of(answered: Answers) -> tuple[Card, ...]:
+    """Return the cards that the answers to script.CARDS tell of: NVIDIA's, else AMD's."""
     seen = cards.nvidia_cards(
         answered.text("nvidia-cards"), answered.text("nvidia-list"), answered.text("nvidia-topology")
     )
+    if not seen:
+        seen = cards.rocm_cards(answered.text("rocm-smi")) or cards.amd_cards(answered.text("amd-smi"))
+        seen = cards.with_render_nodes(seen, answered.of("render-nodes").out)
+    return seen
+
+
+def _cards(connection: str, answered: Answers, found: list[Finding]) -> tuple[Card, ...]:
+    listing, seen = answered.of("nvidia-cards"), cards_of(answered)
     if listing.is_there and listing.code:
         said = " ".join(f"{listing.out} {listing.said}".split())[:200]
         fix = "look at the kernel log (dmesg) and the driver; 124 means that it hung"
         found.append(
             Finding(connection, f"nvidia-smi failed with status {listing.code}: {said}", fix, Severity.WARNING)
         )
-    if not seen:
-        seen = cards.rocm_cards(answered.text("rocm-smi")) or cards.amd_cards(answered.text("amd-smi"))
-        seen = cards.with_render_nodes(seen, answered.of("render-nodes").out)
     small = [card for card in seen if card.memory_bytes is not None and card.memory_bytes < _GIB]
     found += [
         Finding(

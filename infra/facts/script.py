@@ -32,6 +32,16 @@ ask() {
   printf '\n@@hearth said %s\n%s\n@@hearth end %s\n' "$code" "$(printf '%s\n' "$said" | head -n 5)" "$name"
 }
 """
+CARDS: Final = r"""
+fields=index,uuid,name,memory.total,driver_version,compute_cap,mig.mode.current,pci.bus_id
+ask nvidia-cards nvidia-smi --query-gpu=$fields --format=csv,noheader,nounits
+ask nvidia-list nvidia-smi -L
+ask nvidia-topology nvidia-smi topo -m
+ask rocm-smi rocm-smi --showproductname --showuniqueid --showmeminfo vram --showdriverversion --showbus --json
+ask amd-smi amd-smi static --asic --bus --vram --driver --json
+ask render-nodes grep -sH PCI_SLOT_NAME /sys/class/drm/renderD*/device/uevent
+ask device-groups getent group video render
+"""
 DONE: Final = r"""
 printf '\n@@hearth done\n'
 """
@@ -41,14 +51,9 @@ SCRIPT: Final = (
 ask lscpu lscpu --json
 ask meminfo cat /proc/meminfo
 ask numa grep -s MemTotal /sys/devices/system/node/node0/meminfo /sys/devices/system/node/node[1-9]*/meminfo
-fields=index,uuid,name,memory.total,driver_version,compute_cap,mig.mode.current,pci.bus_id
-ask nvidia-cards nvidia-smi --query-gpu=$fields --format=csv,noheader,nounits
-ask nvidia-list nvidia-smi -L
-ask nvidia-topology nvidia-smi topo -m
-ask rocm-smi rocm-smi --showproductname --showuniqueid --showmeminfo vram --showdriverversion --showbus --json
-ask amd-smi amd-smi static --asic --bus --vram --driver --json
-ask render-nodes grep -sH PCI_SLOT_NAME /sys/class/drm/renderD*/device/uevent
-ask device-groups getent group video render
+"""
+    + CARDS
+    + r"""
 ask docker docker info --format '{{json .}}'
 root=$($limit docker info --format '{{.DockerRootDir}}' </dev/null 2>/dev/null)
 ask disk-docker df -B1 --output=source,target,size,avail "${root:-/var/lib/docker}"

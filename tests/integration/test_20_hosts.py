@@ -154,6 +154,26 @@ def test_an_engine_is_open_to_the_gateways_host_alone_and_with_its_key(
     assert hosts["gpu-2"].run(get(f"http://{gpu.address}:8000/v1/models")) == "000"
 
 
+def doctor(stack: TestStack, *more: str) -> tuple[int, dict[str, Any]]:
+    ran = stack.run(["python", "-m", "infra", "doctor", "--stack", stack.name, "--json", *more], check=False)
+    report: dict[str, Any] = json.loads(ran.stdout)
+    return ran.returncode, report
+
+
+def test_the_doctor_is_content_with_every_host_and_says_which_is_away(
+    stack: TestStack, hosts: dict[str, DockerHost]
+) -> None:
+    code, report = doctor(stack)
+    assert code == 0, report
+    hosts["gpu-2"].cut()
+    try:
+        code, report = doctor(stack)
+    finally:
+        hosts["gpu-2"].heal()
+    assert code == 1
+    assert "gpu-2" in json.dumps(report)
+
+
 def test_nothing_has_drifted_twice_in_a_row(stack: TestStack) -> None:
     for _ in range(2):
         assert stack.bootstrap("drift", check=False).returncode == 0

@@ -51,6 +51,7 @@ MAY_IMPORT = {
     "infra.stack": {
         "infra.errors",
         "infra.config",
+        "infra.doctor.cache",
         "infra.plan",
         "infra.pipeline",
         "infra.preflight",
@@ -93,10 +94,27 @@ MAY_IMPORT = {
         "infra.targets.docker.declared",
         "infra.targets.docker.mapping",
     },
+    "infra.doctor": {
+        "infra.errors",
+        "infra.interval",
+        "infra.config",
+        "infra.catalogue",
+        "infra.memory",
+        "infra.facts",
+        "infra.plan",
+        "infra.pipeline",
+        "infra.services.base",
+        "infra.services.engine_image",
+        "infra.services.prefetch",
+        "infra.services.relay",
+        "infra.targets.docker.mapping",
+        "images.recipes",
+    },
     "infra.cli": {
         "infra.errors",
         "infra.adopt",
         "infra.config",
+        "infra.doctor",
         "infra.facts",
         "infra.drift",
         "infra.fit",
@@ -105,7 +123,9 @@ MAY_IMPORT = {
         "infra.page",
         "infra.plan",
         "infra.pipeline",
+        "infra.policy",
         "infra.preflight",
+        "infra.review",
         "infra.schema",
         "infra.silence",
         "infra.report",
@@ -119,6 +139,23 @@ MAY_IMPORT = {
         "infra.targets.docker.mapping",
         "infra.targets.docker.silence",
     },
+    "infra.policy": {
+        "infra.errors",
+        "infra.config",
+        "infra.pipeline",
+        "infra.targets.docker.declared",
+        "infra.targets.docker.mapping",
+    },
+    "infra.review": {
+        "infra.errors",
+        "infra.config",
+        "infra.plan",
+        "infra.pipeline",
+        "infra.policy.check",
+        "infra.targets.docker.declared",
+        "infra.targets.docker.mapping",
+    },
+    "policy": {"infra.config", "infra.policy", "infra.targets.docker.declared"},
     "infra.drift": {
         "infra.errors",
         "infra.config",
@@ -154,13 +191,13 @@ MAY_IMPORT = {
     "bootstrap": {"images"},
     "__main__": {"infra.stack"},
 }
-SPEAKS_PULUMI = ("__main__", "infra.stack", "infra.targets.", "bootstrap.plugins.")
+SPEAKS_PULUMI = ("__main__", "infra.stack", "infra.targets.", "bootstrap.plugins.", "policy")
 
 
 def modules() -> dict[str, Path]:
     files = [ROOT / "__main__.py"]
-    for folder in ("infra", "monitoring", "images", "bootstrap"):
-        files += sorted((ROOT / folder).rglob("*.py"))
+    for folder in ("infra", "monitoring", "images", "bootstrap", "policy"):
+        files += sorted(file for file in (ROOT / folder).rglob("*.py") if ".venv" not in file.parts)
     names = {}
     for file in files:
         parts = file.relative_to(ROOT).with_suffix("").parts

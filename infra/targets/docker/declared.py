@@ -25,12 +25,13 @@ class Declared:
     """One resource: its logical name, its type token, and its arguments in the provider's words.
 
     A container's `image` is the image's reference, and the content of an upload may be a SecretRef: the engine alone
-    knows what they become.
+    knows what they become. What `is_kept` stays when the stack is destroyed.
     """
 
     name: str
     kind: str
     arguments: Mapping[str, Any]
+    is_kept: bool = False
 
     def urn(self, project: str, stack: str) -> str:
         """Return the name by which the engine knows it."""
@@ -98,7 +99,9 @@ def _site(connection: Connection, workloads: tuple[Workload, ...], names: Names,
         Declared(f"network-{host}", NETWORK, {"name": names.network, "driver": "bridge", "labels": labels}),
         _images(host, sorted({workload.image for workload in workloads})),
         {
-            name: Declared(f"volume-{host}-{name}", VOLUME, {"name": name, "driver": "local", "labels": labels})
+            name: Declared(
+                f"volume-{host}-{name}", VOLUME, {"name": name, "driver": "local", "labels": labels}, is_kept=True
+            )
             for name in volumes
         },
         containers,

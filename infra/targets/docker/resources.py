@@ -12,7 +12,7 @@ from infra.config.secrets import SecretRef
 from infra.services.base import Workload
 from infra.targets.base import Deployment
 from infra.targets.docker import gate
-from infra.targets.docker.declared import Site, sites
+from infra.targets.docker.declared import Declared, Site, sites
 from infra.targets.docker.mapping import Names
 from infra.targets.docker.silence import Silencer, silencer_of
 
@@ -53,10 +53,12 @@ class _Host:
             reference: docker.RemoteImage(image.name, opts=self._options, **image.arguments)
             for reference, image in site.images.items()
         }
-        kept = pulumi.ResourceOptions.merge(self._options, pulumi.ResourceOptions(retain_on_delete=True))
-        self._volumes = {
-            name: docker.Volume(volume.name, opts=kept, **volume.arguments) for name, volume in site.volumes.items()
-        }
+        self._volumes = {name: self._volume(volume) for name, volume in site.volumes.items()}
+
+    def _volume(self, declared: Declared) -> docker.Volume:
+        options = pulumi.ResourceOptions(retain_on_delete=declared.is_kept)
+        merged = pulumi.ResourceOptions.merge(self._options, options)
+        return docker.Volume(declared.name, opts=merged, **declared.arguments)
 
     def container(
         self, workload: Workload, after: list[pulumi.Input[pulumi.Resource]]
