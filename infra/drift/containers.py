@@ -155,6 +155,7 @@ LOOKS: Final[tuple[Callable[[Arguments, Inspected, Inspected], Iterator[Found]],
     privileges,
     form,
 )
+_OF_IMAGES: Final = (environment, labels, form)
 
 
 def compare(declared: Arguments, seen: Inspected, image: Inspected, image_now: Inspected) -> Iterator[Found]:
@@ -164,7 +165,8 @@ def compare(declared: Arguments, seen: Inspected, image: Inspected, image_now: I
     """
     if image_now and image_now["Id"] != seen["Image"]:
         yield "image", f"{declared['image']} ({_short(image_now['Id'])})", _short(seen["Image"]), Wins.DECLARED
-    for look in LOOKS:
+    # Without its image nobody knows what of it is the image's.
+    for look in LOOKS if image else [look for look in LOOKS if look not in _OF_IMAGES]:
         for aspect, wanted, there, wins in look(declared, seen, image):
             yield aspect, wanted[:_SHOWN], there[:_SHOWN], wins
 

@@ -93,12 +93,13 @@ def runner(client: docker.DockerClient, container_id: str) -> Run:
 
     def run(argv: Sequence[str]) -> str:
         import docker  # noqa: PLC0415 - a preview never asks
+        from docker.utils.socket import SocketError  # noqa: PLC0415
 
         try:
             made = client.api.exec_create(container_id, list(argv))
             out, said = client.api.exec_start(made["Id"], demux=True)
             code = client.api.exec_inspect(made["Id"])["ExitCode"]
-        except docker.errors.DockerException as error:
+        except (docker.errors.DockerException, OSError, SocketError) as error:
             raise UnaskedError(str(error)) from None
         if code:
             lines = (said or b"").decode(errors="replace").strip().splitlines()

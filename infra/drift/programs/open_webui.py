@@ -55,15 +55,17 @@ print(json.dumps(found))
 def open_webui(inside: Inside) -> Iterator[Told | Note]:
     """Compare the settings that Hearth declares with those in effect."""
     found = inside.script(_ASK, *sorted(_KEYS.values()))
-    is_kept = inside.environment.get("ENABLE_PERSISTENT_CONFIG", "true").lower() != "false"
+    is_kept = inside.environment.get("ENABLE_PERSISTENT_CONFIG", "true").lower() == "true"
     wins = Wins.DATABASE if is_kept else Wins.PROGRAM
     repair = "set it back in the admin's page, or ENABLE_PERSISTENT_CONFIG to false" if is_kept else ""
     for variable, key in _KEYS.items():
-        wanted, there = inside.environment.get(variable), found.get(key)
+        # Several gateways are written in the plural, which wins.
+        wanted = inside.environment.get(f"{variable}S", inside.environment.get(variable))
+        there = found.get(key)
         if wanted is not None and key in found and _text(there) != _normal(wanted):
             adopt = f"write {variable} in hearth:ui.environment"
             yield Told(f"setting {variable}", _normal(wanted), _text(there), wins, repair, adopt)
-    if not found[_API_KEYS]:
+    if not found[_API_KEYS] and "OPENAI_API_KEYS" not in inside.environment:
         yield Told("setting OPENAI_API_KEY", "the secret gatewayMasterKey", "another value", wins, repair)
 
 

@@ -139,3 +139,17 @@ def test_a_step_that_has_ended_well_is_as_declared() -> None:
     case["seen"]["State"]["ExitCode"] = 1
     (told,) = compare(case["declared"], case["seen"], case["image"], case["image"])
     assert told[:3] == ("state", "ended well", "ended with code 1")
+
+
+def test_without_its_image_a_container_is_compared_as_far_as_it_can_be() -> None:
+    case = copy.deepcopy(INSPECTED["litellm"])
+    assert list(compare(case["declared"], case["seen"], {}, {})) == []
+    case["seen"]["HostConfig"]["Privileged"] = True
+    assert [one[0] for one in compare(case["declared"], case["seen"], {}, {})] == ["privileges"]
+
+
+def test_a_security_option_in_dockers_older_writing_is_the_same() -> None:
+    case = copy.deepcopy(INSPECTED["litellm"])
+    case["declared"]["security_opts"] = ["seccomp=unconfined"]
+    case["seen"]["HostConfig"]["SecurityOpt"] = ["seccomp:unconfined"]
+    assert list(compare(case["declared"], case["seen"], case["image"], case["image"])) == []

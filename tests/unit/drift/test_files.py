@@ -20,10 +20,10 @@ AS_DECLARED = {CONFIG: b"a: 1\n", KEY: b"sk-secret"}
 
 
 class Api:
-    """A daemon with one container; without `has_program` its image has no sha256sum."""
+    """A daemon with one container; without `has_program` its image has no sha256sum, and `runs` whether it can run one."""
 
-    def __init__(self, content: dict[str, bytes], *, has_program: bool = True) -> None:
-        self.content, self.has_program = content, has_program
+    def __init__(self, content: dict[str, bytes], *, has_program: bool = True, runs: bool = True) -> None:
+        self.content, self.has_program, self.runs = content, has_program, runs
         self.copied: list[str] = []
 
     @property
@@ -32,6 +32,7 @@ class Api:
 
     def exec_create(self, container: str, argv: list[str], *, stderr: bool, user: str) -> dict[str, Any]:
         assert (container, argv[0], stderr, user) == ("id", "sha256sum", False, "0")
+        assert self.runs, "the daemon refuses, or waits for ever"
         return {"Id": argv[1:]}
 
     def exec_start(self, paths: list[str]) -> bytes:
@@ -56,7 +57,7 @@ def told(
     content: dict[str, bytes], secrets: dict[str, str] | None = SECRETS, *, status: str = "running", **more: Any
 ) -> list[tuple[str, str, str]]:
     state = {"Running": status != "exited", "Paused": status == "paused", "Restarting": status == "restarting"}
-    client: Any = Api(content, **more)
+    client: Any = Api(content, runs=status == "running", **more)
     return [found[:3] for found in files(client, {"Id": "id", "State": state}, DECLARED, secrets)]
 
 

@@ -190,6 +190,9 @@ def test_an_engine_that_has_given_up_is_told_once_and_with_its_cause() -> None:
     (one,) = asked(daemon).differences
     assert one.seen == "failed: no memory. Fix: less context"
     assert one.repair("mine").startswith("docker kill --signal HUP hearth-mine-chat ")
+    # Docker calls an engine starting for as long as a start may take, also when it has given up before.
+    daemon.there["hearth-mine-chat"]["State"]["Health"] = {"Status": "starting"}
+    assert told(daemon) == [("chat", "state", Wins.SEEN)]
 
 
 def test_a_program_that_does_not_answer_is_not_compared_and_the_rest_is() -> None:

@@ -127,6 +127,14 @@ def test_settings_that_are_kept_win_for_ever() -> None:
     assert "ENABLE_PERSISTENT_CONFIG" in one.repair
 
 
+def test_several_gateways_are_declared_in_the_plural() -> None:
+    workload = WORKLOADS["open_webui"]
+    urls = {"OPENAI_API_BASE_URLS": "http://litellm:4000/v1;http://other/v1", "OPENAI_API_KEYS": "a;b"}
+    several = replace(workload, environment={**workload.environment, **urls})
+    found = {**WEB_UI, "openai.api_base_urls": urls["OPENAI_API_BASE_URLS"].split(";"), "openai.api_keys": False}
+    assert told("open_webui", json.dumps(found), several) == []
+
+
 DECLARED = {
     "global": {"scrape_interval": "60s", "external_labels": {"env": "x"}},
     "scrape_configs": [{"job_name": "a", "static_configs": [{"targets": ["a:1"], "labels": {"host": "h"}}]}],
