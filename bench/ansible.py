@@ -11,6 +11,8 @@ import zipfile
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
 from infra.pipeline import Built
 from infra.services.base import Workload
 from infra.targets.docker.mapping import Names, container, secret_uploads
@@ -21,6 +23,22 @@ _CORE: Final = "ansible-core>=2.19,<2.20"
 _COLLECTIONS: Final = tuple(
     f"ansible_collections/community/{name}/" for name in ("docker", "library_inventory_filtering_v1")
 )
+
+
+class Plain(str):
+    """A text whose braces are no template."""
+
+    __slots__ = ()
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes such texts as Ansible wants to be told of them."""
+
+
+def playbook_text(play: list[dict[str, Any]]) -> str:
+    """Return a play as YAML."""
+    _Dumper.add_representer(Plain, lambda dumper, text: dumper.represent_scalar("!unsafe", str(text)))
+    return yaml.dump(play, Dumper=_Dumper, sort_keys=False)
 
 
 def ensure(folder: Path) -> Path:
@@ -76,7 +94,6 @@ def _container(made: dict[str, Any]) -> dict[str, Any]:
         "capabilities": (made.get("capabilities") or {}).get("adds", []),
         # Made on bridge and connected to its own network afterwards, as the provider does.
         "network_mode": "bridge",
-        "comparisons": {"*": "strict", "networks": "allow_more_present", "volumes": "allow_more_present"},
     }
     health = made.get("healthcheck")
     if health is not None:
@@ -100,8 +117,7 @@ def _files(workload: Workload, name: str, secrets: dict[str, str]) -> list[dict[
             "community.docker.docker_container_copy_into": {
                 "container": name,
                 "container_path": path,
-                # Braces are the template engine's.
-                "content": {"__ansible_unsafe": content},
+                "content": Plain(content),
                 "owner_id": 0,
                 "group_id": 0,
                 "mode": 0o644,

@@ -6,7 +6,6 @@ Usage: `make bench-drift` (needs what `make up` brings and a package index; uses
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import shutil
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.__main__ import Row, in_turn
-from bench.ansible import PACKAGE, ensure, playbook
+from bench.ansible import PACKAGE, ensure, playbook, playbook_text
 from bootstrap import console, paths, plugin
 from infra.config.load import read_stack_file
 from infra.pipeline import PROJECT, build, needed_secrets
@@ -58,8 +57,8 @@ def main() -> None:
             daemons=lambda: _checked(
                 ["python", "-m", "infra", "drift", "--stack", stack.name, "--no-engine"], stack.environment
             ),
-            ansible=_ansible(venv, folder / "containers.json", plays["containers"]),
-            ansible_files=_ansible(venv, folder / "files.json", plays["files"]),
+            ansible=_ansible(venv, folder / "containers.yaml", plays["containers"]),
+            ansible_files=_ansible(venv, folder / "files.yaml", plays["files"]),
         )
         REPORT.write_text(report(rows, {kind: len(play[0]["tasks"]) for kind, play in plays.items()}))
         print(REPORT.read_text())
@@ -77,7 +76,7 @@ def _checked(argv: list[str], environment: dict[str, str]) -> None:
 def _ansible(venv: Path, file: Path, play: list[dict[str, Any]]) -> Callable[[], object]:
     """Return the check of a play. It has to find everything as declared, or it would do other work than Hearth."""
     file.touch(mode=0o600)
-    file.write_text(json.dumps(play))
+    file.write_text(playbook_text(play))
     environment = {
         **os.environ,
         "ANSIBLE_COLLECTIONS_PATH": str(venv.parent),
