@@ -6,7 +6,7 @@ RUN := . .hearth/env.sh &&
 CAN_ASK := [ -e .hearth/env.sh ] && [ -e .venv/bin/python ]
 
 .DEFAULT_GOAL := help
-.PHONY: help up down purge preview review drift repair policy adopt observe report silence doctor env images check test golden bench bench-plan accuracy clean dev-tools left-by-killed-tests
+.PHONY: help up down purge preview review drift repair policy adopt observe report silence doctor env images check test golden bench bench-plan bench-drift accuracy clean dev-tools left-by-killed-tests
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -86,6 +86,9 @@ bench: dev-tools ## measure, and write docs/benchmarks.md
 
 bench-plan: dev-tools ## measure the planner alone, and write docs/benchmarks-plan.md
 	$(RUN) python -m bench.planner
+
+bench-drift: dev-tools ## measure the drift check against ansible-playbook --check, and write docs/benchmarks-drift.md
+	$(RUN) python -m bench.drift
 
 accuracy: dev-tools ## predict every logged start of vLLM, and write docs/accuracy.md
 	$(RUN) python -m bench.accuracy

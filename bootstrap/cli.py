@@ -211,7 +211,7 @@ def _repair(options: argparse.Namespace) -> int:
         namesakes = {one["urn"] for one in before if one["wins"] == "namesake"}
         if namesakes:
             stack.drift(options.stack, "--remove-namesakes")
-        replaced = {one["urn"] for one in before if one["wins"] == "seen" and one["urn"]} - namesakes
+        replaced = {one["urn"] for one in before if one["wins"] in {"seen", "program"} and one["urn"]} - namesakes
         stack.up(options.stack, replaced=sorted(replaced))
     left = stack.drifted(options.stack)["differences"]
     for one in left:

@@ -10,14 +10,15 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from infra.config.load import nearest, read_stack_file
-from infra.drift.difference import Difference
-from infra.drift.engine import EngineError, ask_engine, known_ids
+from infra.drift.difference import Difference, Wins
+from infra.drift.engine import EngineError, Preview, ask_engine, known_ids
 from infra.drift.hosts import HostAnswer, Known, ask_host, namesakes
 from infra.drift.report import Report, markdown, text
 from infra.errors import Severity
@@ -88,21 +89,34 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 def _asked(built: Built, chosen: Sequence[Site], stack: str, *, with_engine: bool) -> Report:
     hosts = built.config.inventory.hosts
     with ThreadPoolExecutor(_AT_ONCE + 1) as pool:
+        engine: Future[Preview] | None = pool.submit(ask_engine, stack) if with_engine else None
         secrets = pool.submit(_secrets, stack)
         known = Known(stack, known_ids(stack), secrets.result())
-        engine: Future[tuple[Difference, ...]] | None = pool.submit(ask_engine, stack) if with_engine else None
         answers: list[HostAnswer] = list(pool.map(lambda site: ask_host(site, known, hosts[site.host]), chosen))
         problems = {answer.host: answer.problem for answer in answers if answer.problem}
         found = [difference for answer in answers for difference in answer.differences]
         try:
-            told = engine.result() if engine is not None else ()
+            told = engine.result() if engine is not None else Preview()
         except EngineError as error:
-            told, problems = (), {**problems, "engine": str(error)}
+            told, problems = Preview(), {**problems, "engine": str(error)}
     # What hosts say of a resource is more exact than what the engine would do with it.
     exact = {one.urn for one in found}
-    found += [one for one in told if one.urn not in exact]
-    uncompared = () if known.secrets is not None else ("values of secrets: the stack's passphrase isn't at hand",)
-    return Report(stack, tuple(site.host for site in chosen), tuple(sorted(found)), problems, uncompared)
+    found = [*_judged(found, told), *(one for one in told.differences if one.urn not in exact)]
+    uncompared = [f"{what} ({answer.host})" for answer in answers for what in answer.uncompared]
+    if known.secrets is None:
+        uncompared.append("values of secrets: the stack's passphrase isn't at hand")
+    notes = tuple(f"{note} ({answer.host})" for answer in answers for note in answer.notes)
+    hosts_asked = tuple(site.host for site in chosen)
+    return Report(stack, hosts_asked, tuple(sorted(found)), problems, tuple(uncompared), notes)
+
+
+def _judged(found: Iterable[Difference], told: Preview) -> list[Difference]:
+    """Say who wins with what the engine would do in mind: a container that is made anew keeps nothing."""
+    undone = {Wins.SEEN, Wins.PROGRAM}
+    anew = told.replaced - {one.urn for one in found if one.wins is Wins.NAMESAKE}
+    return [
+        replace(one, wins=Wins.DECLARED, mend="") if one.urn in anew and one.wins in undone else one for one in found
+    ]
 
 
 def _remove_namesakes(chosen: Sequence[Site], stack: str) -> int:

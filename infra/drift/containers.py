@@ -10,13 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from infra.drift.difference import Wins
+from infra.drift.form import form, limits, memory
+from infra.drift.look import NOTHING, Arguments, Found, Inspected, apart
 
-Inspected = Mapping[str, Any]
-Arguments = Mapping[str, Any]
-# Aspect, declared, seen, and who wins.
-Found = tuple[str, str, str, Wins]
 _SHOWN: Final = 200
-NOTHING: Final = "-"
+_ID_DIGITS: Final = 12
 
 
 def state(declared: Arguments, seen: Inspected, _: Inspected) -> Iterator[Found]:
@@ -62,7 +60,7 @@ def command(declared: Arguments, seen: Inspected, _: Inspected) -> Iterator[Foun
     wanted = [*declared["entrypoints"], *declared["command"]]
     there = [*(seen["Config"].get("Entrypoint") or ()), *(seen["Config"].get("Cmd") or ())]
     if wanted != there:
-        yield "command", " ".join(wanted), " ".join(there), Wins.SEEN
+        yield "command", *apart(wanted, there), Wins.SEEN
 
 
 def restart(declared: Arguments, seen: Inspected, _: Inspected) -> Iterator[Found]:
@@ -72,13 +70,6 @@ def restart(declared: Arguments, seen: Inspected, _: Inspected) -> Iterator[Foun
     there = (policy["Name"] or "no", policy.get("MaximumRetryCount", 0))
     if wanted != there:
         yield "restart policy", _policy(wanted), _policy(there), Wins.DECLARED
-
-
-def memory(declared: Arguments, seen: Inspected, _: Inspected) -> Iterator[Found]:
-    """The RAM limit, in MiB."""
-    wanted, there = declared.get("memory", 0), seen["HostConfig"].get("Memory", 0) // 2**20
-    if wanted != there:
-        yield "memory limit", _limit(wanted), _limit(there), Wins.DECLARED
 
 
 def networks(declared: Arguments, seen: Inspected, _: Inspected) -> Iterator[Found]:
@@ -94,9 +85,11 @@ def networks(declared: Arguments, seen: Inspected, _: Inspected) -> Iterator[Fou
         elif name not in wanted:
             yield f"network {name}", NOTHING, "attached", Wins.SEEN
         else:
-            missing = sorted(wanted[name] - set(there[name].get("Aliases") or ()))
-            if missing:
-                yield f"network {name}", f"also known as {', '.join(missing)}", "not known by that", Wins.SEEN
+            # Docker adds the beginning of the id; clients, the container's name.
+            known = set(there[name].get("Aliases") or ()) - {seen["Id"][:_ID_DIGITS], declared["name"]}
+            missing, more = sorted(wanted[name] - known), sorted(known - wanted[name])
+            if missing or more:
+                yield f"network {name}", _called(missing), _called(more), Wins.SEEN
 
 
 def mounts(declared: Arguments, seen: Inspected, _: Inspected) -> Iterator[Found]:
@@ -154,11 +147,13 @@ LOOKS: Final[tuple[Callable[[Arguments, Inspected, Inspected], Iterator[Found]],
     command,
     restart,
     memory,
+    limits,
     networks,
     mounts,
     ports,
     cards,
     privileges,
+    form,
 )
 
 
@@ -182,8 +177,8 @@ def _policy(policy: tuple[str, int]) -> str:
     return f"{policy[0]}:{policy[1]}" if policy[1] else policy[0]
 
 
-def _limit(limit_mib: int) -> str:
-    return f"{limit_mib} MiB" if limit_mib else "none"
+def _called(names: list[str]) -> str:
+    return f"known as {', '.join(names)}" if names else "not known by that"
 
 
 def _mount(mount: tuple[Any, bool] | None) -> str:
@@ -196,4 +191,4 @@ def _is_anonymous(mount: Mapping[str, Any]) -> bool:
 
 
 def _short(image_id: str) -> str:
-    return image_id.removeprefix("sha256:")[:12]
+    return image_id.removeprefix("sha256:")[:_ID_DIGITS]

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from infra.config.inventory import Host
-from infra.drift.containers import NOTHING, compare
+from infra.drift.containers import compare
 from infra.drift.difference import Difference, Wins
 from infra.drift.files import files
+from infra.drift.look import NOTHING, apart
+from infra.drift.programs import PROGRAMS, Inside, Note, Told, UnaskedError, runner
 from infra.facts.host import HostFacts, collect
 from infra.pipeline import PROJECT
 from infra.services.base import Workload
@@ -22,18 +24,32 @@ if TYPE_CHECKING:
     import docker
 
 _ENGINE_SETTINGS: Final = "/etc/hearth/engine.json"
-_ADOPT_ENVIRONMENT: Final = "write it in environment: of that service or model"
+# By the beginning of an aspect: the edit that makes what runs the declaration.
+_ADOPT: Final = {
+    "environment ": "write it in environment: of that service or model",
+    "restart policy": "write restart: of that service or model",
+    "memory limit": "write memory: of that service or model",
+    "published ports": "write expose: and expose_address: of that service",
+    "engine flags": "write the model's own fields, or its args:",
+    "image": "write the reference in hearth:images",
+    "file /etc/": "change the setting that the file is rendered from; a file itself isn't adopted",
+}
 _ID_DIGITS: Final = 12
 _LASTING: Final = ("GPU-", "MIG-")
 
 
 @dataclass(frozen=True)
 class HostAnswer:
-    """What differs on one host; with a `problem` it couldn't be asked, and nothing is known."""
+    """What differs on one host; with a `problem` it couldn't be asked, and nothing is known.
+
+    `uncompared` are programs that didn't answer, `notes` what is no difference and worth a line to who asks.
+    """
 
     host: str
     differences: tuple[Difference, ...] = ()
     problem: str = ""
+    uncompared: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,10 +65,12 @@ def ask_host(site: Site, known: Known, about: Host) -> HostAnswer:
     """Compare one host. `about` is what the inventory says of it."""
     import docker  # noqa: PLC0415 - a preview never asks
 
+    uncompared: list[str] = []
+    notes: list[str] = []
     try:
         with site.connection.client() as client:
             found = [
-                *_containers(client, site, known),
+                *_containers(client, site, known, uncompared, notes),
                 *_strangers(client, site, known.stack),
                 *_places(client, site, known.stack),
             ]
@@ -60,7 +78,7 @@ def ask_host(site: Site, known: Known, about: Host) -> HostAnswer:
         return HostAnswer(site.host, problem=str(error))
     if about.gpus:
         found += card_differences(site.host, about, collect(about.connection, ssh_options=about.ssh_options))
-    return HostAnswer(site.host, tuple(sorted(found)))
+    return HostAnswer(site.host, tuple(sorted(found)), uncompared=tuple(uncompared), notes=tuple(notes))
 
 
 def namesakes(site: Site, known: Known) -> Iterator[tuple[str, str]]:
@@ -85,7 +103,9 @@ def _is_namesake(urn: str, seen: Mapping[str, Any], known: Known) -> bool:
     return bool(known.ids) and known.ids.get(urn) != seen["Id"]
 
 
-def _containers(client: docker.DockerClient, site: Site, known: Known) -> Iterator[Difference]:
+def _containers(
+    client: docker.DockerClient, site: Site, known: Known, uncompared: list[str], notes: list[str]
+) -> Iterator[Difference]:
     import docker  # noqa: PLC0415 - a preview never asks
 
     images = {reference: _image(client, reference) for reference in site.images}
@@ -105,12 +125,48 @@ def _containers(client: docker.DockerClient, site: Site, known: Known) -> Iterat
         image = images.get(seen["Image"]) or _image(client, seen["Image"])
         found = [
             *compare(declared.arguments, seen, image, images[declared.arguments["image"]]),
-            *files(client, seen["Id"], declared.arguments, known.secrets),
+            *files(client, seen, declared.arguments, known.secrets),
             *_flags(client, seen, workloads[instance]),
         ]
+        told = _programs(client, seen, workloads[instance], uncompared, notes)
+        better = {one.aspect for one in told}
         for aspect, wanted, there, wins in found:
-            adopt = _ADOPT_ENVIRONMENT if aspect.startswith("environment ") else ""
-            yield Difference(site.host, instance, aspect, wanted, there, wins, urn, adopt)
+            if aspect not in better:
+                adopt = next((edit for start, edit in _ADOPT.items() if aspect.startswith(start)), "")
+                yield Difference(site.host, instance, aspect, wanted, there, wins, urn, adopt)
+        # A program that starts again would read an edited file again.
+        is_edited = any(aspect.startswith("file ") for aspect, *_ in found)
+        for one in told:
+            mend = one.repair.replace("CONTAINER", declared.arguments["name"])
+            wins = Wins.SEEN if is_edited and one.wins is Wins.PROGRAM else one.wins
+            if wins is Wins.PROGRAM and not mend:
+                mend = f"docker restart {declared.arguments['name']} on {site.host}"
+            yield Difference(site.host, instance, *one[:3], wins, urn, one.adopt, mend)
+
+
+def _programs(
+    client: docker.DockerClient, seen: Mapping[str, Any], workload: Workload, uncompared: list[str], notes: list[str]
+) -> list[Told]:
+    """Ask what is in effect in a program that runs; one that hasn't started yet has nothing in effect."""
+    state = seen["State"]
+    is_starting = state.get("Health", {}).get("Status") == "starting"
+    # An entry point tells from its first moment on.
+    if not state["Running"] or state["Paused"] or (is_starting and not workload.supervised):
+        return []
+    inside, told = Inside(workload, runner(client, seen["Id"])), []
+    for look in PROGRAMS.get(workload.service, ()):
+        try:
+            for one in look(inside):
+                if isinstance(one, Note):
+                    notes.append(f"{workload.instance}: {one.text}")
+                else:
+                    told.append(one)
+        except UnaskedError as error:
+            uncompared.append(f"what is in effect in {workload.instance}: {error}")
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            # A version that answers in another shape.
+            uncompared.append(f"what is in effect in {workload.instance}: its answer isn't understood ({error!r})")
+    return told
 
 
 def _image(client: docker.DockerClient, reference: str) -> Mapping[str, Any]:
@@ -135,7 +191,7 @@ def _flags(
     listed = client.api.top(seen["Id"], ps_args="-ww -eo pid,args")["Processes"] or ()
     there = [command[command.index("vllm serve") :] for *_, command in listed if "vllm serve" in command]
     if there and wanted not in there:
-        yield "engine flags in effect", wanted, there[0], Wins.SEEN
+        yield "engine flags in effect", *apart(wanted.split(), there[0].split()), Wins.SEEN
 
 
 def _strangers(client: docker.DockerClient, site: Site, stack: str) -> Iterator[Difference]:

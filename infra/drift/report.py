@@ -17,6 +17,7 @@ class Report:
     differences: tuple[Difference, ...]
     problems: dict[str, str]
     uncompared: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def data(self) -> dict[str, Any]:
         """Return it for machines, with the repair of each difference."""
@@ -45,6 +46,7 @@ def text(report: Report, *, explain: bool) -> str:
             lines += [f"    {line}" for line in _explained(one, report.stack)] if explain else []
     lines += [f"{where} couldn't be asked: {problem}" for where, problem in report.problems.items()]
     lines += [f"not compared: {what}" for what in report.uncompared]
+    lines += [f"note: {what}" for what in report.notes] if explain else []
     return "\n".join(lines)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -82,8 +83,40 @@ def another_image_behind_the_tag(stack: TestStack, instance: str) -> Iterator[No
         docker("rmi", other, check=False)
 
 
+def in_programs(stack: TestStack) -> None:
+    """Change what programs have in effect, and leave the files that say otherwise."""
+    file, kept = "/etc/litellm/config.yaml", "/tmp/kept"
+    docker("exec", name(stack, "litellm"), "sh", "-c", f"cp {file} {kept}; sed -i s,/engines/tiny-chat/,/mine/, {file}")
+    docker("restart", "-t", "2", name(stack, "litellm"))
+    docker("exec", name(stack, "open-webui"), "python3", "-c", SET_DEFAULT_MODEL)
+    file = "/etc/prometheus/prometheus.yml"
+    reload = f"cp {file} {kept}; sed -i 's/env: .*/env: mine/' {file}; kill -HUP $(pidof prometheus)"
+    docker("exec", "-u", "0", name(stack, "prometheus"), "sh", "-c", f"{reload}; sleep 3; cp {kept} {file}")
+    deadline = time.monotonic() + 120
+    health = ("inspect", "--format", "{{.State.Health.Status}}", name(stack, "litellm"))
+    while docker(*health) != "healthy" and time.monotonic() < deadline:
+        time.sleep(1)
+    docker("exec", name(stack, "litellm"), "cp", kept, "/etc/litellm/config.yaml")
+
+
+# What an admin does in the page.
+SET_DEFAULT_MODEL: Final = """
+import json, os, urllib.request
+def ask(path, body=None, token=""):
+    headers = {"Content-Type": "application/json", "Authorization": "Bearer " + token}
+    data = json.dumps(body).encode() if body is not None else None
+    return json.load(urllib.request.urlopen(urllib.request.Request("http://127.0.0.1:8080" + path, data, headers)))
+password = open("/run/secrets/hearth/WEBUI_ADMIN_PASSWORD").read().strip()
+token = ask("/api/v1/auths/signin", {"email": os.environ["WEBUI_ADMIN_EMAIL"], "password": password})["token"]
+models = ask("/api/v1/configs/models", token=token)
+ask("/api/v1/configs/models", {**models, "DEFAULT_MODELS": "tiny-coder"}, token)
+"""
+
+
 def by_hand(stack: TestStack) -> None:
     """Do to the stack what each of the tests' kinds of drift is made of, but for the image behind a tag."""
+    in_programs(stack)
+    docker("update", "--cpus", "1.5", "--pids-limit", "5000", name(stack, "nginx"))
     docker("stop", "-t", "1", name(stack, "node-exporter"))
     docker("pause", name(stack, "nginx-exporter"))
     docker("update", "--restart", "no", "--memory", "900m", "--memory-swap", "900m", name(stack, "alertmanager"))
@@ -110,6 +143,11 @@ def by_hand(stack: TestStack) -> None:
 
 
 FOUND: Final = {
+    ("litellm", "model tiny-chat"),
+    ("open-webui", "setting DEFAULT_MODELS"),
+    ("prometheus", "configuration in effect"),
+    ("nginx", "cores"),
+    ("nginx", "process limit"),
     ("node-exporter", "state"),
     ("nginx-exporter", "state"),
     ("alertmanager", "restart policy"),

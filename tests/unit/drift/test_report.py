@@ -32,13 +32,33 @@ def test_a_preview_is_read_without_any_value() -> None:
         step("same", "same"),
         step("update", "coder", detailedDiff={"restart": {}, "uploads[0].content": {}, "uploads[1].content": {}}),
         step("create", "nginx"),
+        step(
+            "replace",
+            "alertmanager",
+            newState={"provider": PROVIDER, "inputs": {"restart": "always"}},
+            oldState={"provider": PROVIDER, "outputs": {"restart": "no", "memory": 900}},
+            detailedDiff={"memory": {}, "restart": {}},
+        ),
+        step("create-replacement", "alertmanager"),
+        step("delete", "gone"),
+        step("replace", "dragged-along"),
         {"op": "update", "urn": "urn:pulumi:mine::hearth::pulumi:providers:docker::docker-gpu-1"},
     ]
     found = list(differences({"steps": steps}))
-    assert [(one.host, one.what, one.declared, one.seen) for one in found] == [
-        ("gpu-1", "coder", "restart, uploads", "differs: `up` would update it"),
-        ("gpu-1", "nginx", "there", "not there"),
+    assert {one.host for one in found} == {"gpu-1"}
+    assert [(one.what, one.aspect.removeprefix("engine's preview"), one.declared, one.seen) for one in found] == [
+        ("coder", ": restart", "none", "none: `up` would update it"),
+        ("coder", ": uploads", "none", "none: `up` would update it"),
+        ("nginx", "", "there", "not there"),
+        ("alertmanager", ": memory", "none", "900: `up` would replace it"),
+        ("alertmanager", ": restart", "always", "no: `up` would replace it"),
+        ("gone", "", "-", "there: `up` would remove it"),
+        ("dragged-along", "", "as declared", "differs: `up` would replace it"),
     ]
+    secret = step("update", "x", newState={"inputs": {"envs": ["A=s3cret"], "content": "s3cret"}}, detailedDiff={})
+    secret["detailedDiff"] = {"envs[0]": {}, "content": {}}
+    assert "s3cret" not in str(list(differences({"steps": [secret]})))
+    assert [one.declared for one in differences({"steps": [secret]})] == ["as declared", "as declared"]
     assert "s3cret" not in str(found)
     assert list(differences({})) == []
 
