@@ -33,7 +33,8 @@ def snake_case(value: Any) -> Any:
         }
     if isinstance(value, list | tuple):
         return [snake_case(one) for one in value]
-    return value
+    # The engine's numbers are all of one kind.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def settings_of(stack: str) -> PolicySettings:
@@ -56,7 +57,7 @@ def validation(rule: str, level: str) -> Callable[[ResourceValidationArgs, Repor
         stack = args.urn.split(":")[2]
         for one in violations("the engine", [declared(args)], settings_of(stack), stack):
             if (one.rule, one.level) == (rule, level):
-                report(f"{one.problem}: {one.why}. Fix: {one.fix}.", None)
+                report(f"{one.problem}. Fix: {one.fix}.", None)
 
     return validate
 

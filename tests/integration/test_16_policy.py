@@ -17,6 +17,8 @@ from bootstrap import venv
 from tests.integration.stacks import ROOT, TestStack
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("tools")]
+# The mark of a secret (pulumi, sdk/go/common/resource/sig).
+_SECRET = "4dabf18193072939515e22adb298388d"
 Ask = Callable[[dict[str, Any]], list[Any]]
 
 
@@ -58,11 +60,21 @@ def pack(python: str) -> Iterator[Ask]:
             running.stdout.close()
 
 
+def opened(value: Any) -> Any:
+    """Return properties as the engine hands them to a pack: a secret with a value, which in the state is encrypted."""
+    if isinstance(value, dict):
+        if _SECRET in value:
+            return {_SECRET: value[_SECRET], "value": "what the test doesn't know"}
+        return {key: opened(one) for key, one in value.items()}
+    return [opened(one) for one in value] if isinstance(value, list) else value
+
+
 @pytest.fixture(scope="module")
 def resources(local_stack: TestStack) -> list[dict[str, Any]]:
     """What the engine was really given, from its state."""
     state = json.loads(local_stack.state())
-    return [one for one in state["deployment"]["resources"] if one["type"].startswith("docker:")]
+    found = [one for one in state["deployment"]["resources"] if one["type"].startswith("docker:")]
+    return [{**one, "inputs": opened(one["inputs"])} for one in found]
 
 
 def test_what_is_deployed_breaks_no_rule(pack: Ask, resources: list[dict[str, Any]]) -> None:
