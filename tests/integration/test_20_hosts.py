@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -172,6 +173,12 @@ def test_the_doctor_is_content_with_every_host_and_says_which_is_away(
         hosts["gpu-2"].heal()
     assert code == 1
     assert "gpu-2" in json.dumps(report)
+
+
+def test_the_host_suite_is_green_over_ssh(stack: TestStack) -> None:
+    ran = stack.run([sys.executable, "-m", "pytest", "tests/host", "--stack", stack.name, "-q"], check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert " passed" in ran.stdout
 
 
 def test_nothing_has_drifted_twice_in_a_row(stack: TestStack) -> None:
