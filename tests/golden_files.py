@@ -19,7 +19,7 @@ from infra.review.text import comment, sections
 
 ROOT: Final = Path(__file__).parents[1]
 GOLDEN: Final = ROOT / "tests" / "golden"
-REVIEW: Final = GOLDEN / "review.md"
+REVIEW: Final = ROOT / "tests" / "unit" / "review" / "comment.md"
 # Where the stack file of each case lies.
 CASES: Final = {"local": ROOT, "dev": ROOT, "prod": ROOT, "fleet": ROOT / "docs" / "examples"}
 
