@@ -11,7 +11,7 @@ import pytest
 from tests.integration.stacks import TestStack, docker
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("tools")]
-_LEAST: Final = 140
+_LEAST: Final = 120
 
 
 def suite(stack: TestStack) -> tuple[str, set[str]]:
